@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from benchmarks.deep import residual
+from benchmarks.deep import residual, rows
 from tests.support.deep import small_run
 
 
@@ -31,6 +31,19 @@ def test_without_stable_baselines3_its_commands_say_so_in_one_line(name):
         importlib.import_module(f"benchmarks.deep.{name}")
     needs = "No module named 'stable_baselines3'; it needs `pip install stable-baselines3`"
     assert stopped.value.code == f"benchmarks.deep.{name}: {needs}"
+
+
+@pytest.mark.parametrize("options", [[], ["--table"]])
+def test_a_row_that_does_not_exist_is_one_line(capsys, monkeypatch, options):
+    monkeypatch.setattr(rows, "_train", lambda *_: 1)
+    monkeypatch.setattr("sys.argv", ["rows", "mpo-Pendulum-v1", "no-such-task", *options])
+    assert rows.main() == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith(
+        "python -m benchmarks.deep.rows: `tasks` must be among mpo-InvertedPendulum-v5"
+    )
+    assert said.err.endswith("; found 'no-such-task'\n")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from virel_common.engine import (
     TIMEOUT,
     Engine,
     losses_named,
+    lost_job,
     require_reachable,
     unreachable,
 )
 from virel_common.terminal import say
-from virel_common.worker import GRACE, POLL, Worker
+from virel_common.worker import GRACE, POLL, Worker, pack_failure
 
 
 def on_dask(engine: Engine, packed: Sequence[bytes]) -> Generator[tuple[int, bytes]]:
@@ -30,10 +31,21 @@ def on_dask(engine: Engine, packed: Sequence[bytes]) -> Generator[tuple[int, byt
         running = {client.submit(_dask_task, job, pure=False): index for index, job in enumerate(packed)}
         try:
             for future in as_completed(list(running), loop=client.loop):
-                yield running.pop(future), future.result()
+                yield running.pop(future), _outcome(engine, future)
         finally:
             client.cancel(list(running))  # `_dask_task` sees it, and stops its process
             _wait_for_the_end_of({future.key for future in running}, client)
+
+
+def _outcome(engine: Engine, future: Any) -> bytes:
+    """Packed outcome of a Dask task that has ended; a failure if Dask has given it up."""
+    from distributed import KilledWorker  # noqa: PLC0415
+
+    try:
+        outcome: bytes = future.result()
+    except KilledWorker as error:
+        return pack_failure(lost_job(engine, error))
+    return outcome
 
 
 def _dask_task(job: bytes) -> bytes:

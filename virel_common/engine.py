@@ -45,6 +45,9 @@ dask://HOST:PORT; found 'slurm://head'
     if (kind, address) not in IN_PLACE_OF_AN_ADDRESS:
         host, _, port = address.rpartition(":")
         require(bool(host) and "/" not in address, "engine", text, f"must be {FORMS}")
+        require(
+            _is_host(host.strip("[]")), "engine", text, "must name a host, in labels of 1 to 63 characters"
+        )
         valid = port.isascii() and port.isdigit() and 0 < int(port) < 2**16
         require(valid, "engine", text, "must end with a port between 1 and 65535")
     if find_spec(PACKAGES[kind]) is None:
@@ -53,6 +56,15 @@ dask://HOST:PORT; found 'slurm://head'
             "toolkit's folder"
         )
     return Engine(kind, address)
+
+
+def _is_host(name: str) -> bool:
+    """Whether the system may be asked for the address of a host of this name."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def require_reachable(engine: Engine) -> None:
@@ -75,9 +87,11 @@ def require_reachable(engine: Engine) -> None:
 def losses_named(engine: Engine) -> Iterator[None]:
     """Turn the exceptions of Ray and Dask for a lost job or connection into `InputError` or `BrokenExecutor`.
 
+    What a job raises is none of this: it travels in the job's outcome, and so does `lost_job`.
+
     Raises:
         InputError: the cluster can't import this package.
-        BrokenExecutor: anything else. What a job raises is none of this: it travels in the job's outcome.
+        BrokenExecutor: anything else.
     """
     try:
         yield
@@ -86,7 +100,12 @@ def losses_named(engine: Engine) -> Iterator[None]:
     except Exception as error:
         if missing := re.search(r"No module named '([\w.]+)'", str(error)):
             raise not_installed(engine, missing[1]) from error
-        raise BrokenExecutor(f"{engine} lost a job ({_first_line(error)})") from error
+        raise lost_job(engine, error) from error
+
+
+def lost_job(engine: Engine, reason: object) -> BrokenExecutor:
+    """Exception for a job that an engine has given up, because it took its workers with it, say."""
+    return BrokenExecutor(f"{engine} lost a job ({_first_line(reason)})")
 
 
 def not_installed(engine: Engine, name: str | None) -> InputError:

@@ -11,11 +11,12 @@ from virel_common.engine import (
     IN_PLACE_OF_AN_ADDRESS,
     Engine,
     losses_named,
+    lost_job,
     require_reachable,
     unreachable,
 )
 from virel_common.errors import require
-from virel_common.worker import GRACE, LIVES, Worker
+from virel_common.worker import GRACE, LIVES, Worker, pack_failure
 
 
 def on_ray(engine: Engine, packed: Sequence[bytes], jobs: int) -> Generator[tuple[int, bytes]]:
@@ -29,12 +30,30 @@ def on_ray(engine: Engine, packed: Sequence[bytes], jobs: int) -> Generator[tupl
             while running:
                 done, _ = ray.wait(list(running), timeout=1.0)
                 for reference in done:
-                    yield running.pop(reference), ray.get(reference)
+                    yield running.pop(reference), _outcome(engine, reference)
         finally:
             for reference in running:  # raises KeyboardInterrupt in `_ray_task`, which stops its process
                 ray.cancel(reference)
             if running:
                 ray.wait(list(running), num_returns=len(running), timeout=GRACE)
+
+
+def require_ray(engine: Engine, jobs: int) -> None:
+    """Raise `InputError` unless Ray can be connected to, or started on this machine; then leave it again."""
+    with _connected_to_ray(engine, jobs):
+        pass
+
+
+def _outcome(engine: Engine, reference: Any) -> bytes:
+    """Packed outcome of a Ray task that has ended; a failure if Ray has given it up."""
+    import ray  # noqa: PLC0415
+    from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError  # noqa: PLC0415
+
+    try:
+        outcome: bytes = ray.get(reference)
+    except (NodeDiedError, OutOfMemoryError, WorkerCrashedError) as error:
+        return pack_failure(lost_job(engine, error))
+    return outcome
 
 
 def _ray_task(job: bytes) -> bytes:

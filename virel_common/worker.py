@@ -22,17 +22,27 @@ from virel_common.errors import InputError
 from virel_common.signals import signal_when_parent_dies
 
 LIVES = 3
-"""Processes that a job may use up: a job whose process dies this often is given up."""
+"""Processes that a job may use up: a job whose process dies, or that is stopped, this often is given up."""
 GRACE = 60.0
 """Seconds between SIGTERM and SIGKILL for a job that is no longer wanted: a training saves in this time."""
 POLL = 0.2
 """Seconds between two looks whether a running job is still wanted."""
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR", "NUMBA")
 """Numerical libraries that read `NAME_NUM_THREADS`: a worker gets one thread of each."""
+STOPPED = b""
+"""Outcome of a job that raised `Stopped`: the thread that waits for it need not unpack any other."""
 
 
 class Unwanted(Exception):
     """Exception raised when a running job is stopped because its result is no longer wanted."""
+
+
+class Stopped(Exception):
+    """Exception that a job raises if a signal stopped it, after it has saved what it needs to continue.
+
+    The signal may be one that a scheduler sends to all processes of a machine whose time is over. A job that
+    is still wanted then starts again, as if its process had died.
+    """
 
 
 def pack(function: Callable[..., Any], args: tuple[Any, ...], folder: str) -> bytes:
@@ -40,12 +50,10 @@ def pack(function: Callable[..., Any], args: tuple[Any, ...], folder: str) -> by
     return bytes(ForkingPickler.dumps((function, args, folder)))
 
 
-def unpack(outcome: bytes) -> Any:
-    """Unpickle a job's outcome: return its value, or raise the exception that the job raised."""
+def unpack(outcome: bytes) -> tuple[Any, BaseException | None]:
+    """Unpickle a job's outcome: its value, and the exception that it raised, or None if it raised none."""
     value, error = ForkingPickler.loads(outcome)
-    if error is not None:
-        raise error
-    return value
+    return value, error
 
 
 class Worker:
@@ -67,22 +75,26 @@ class Worker:
     def run(self, job: bytes) -> bytes:
         """Run a pickled job in the worker process; return its pickled outcome.
 
-        A job whose process dies starts again in a new process, up to `LIVES` times.
+        A job whose process dies, or that is stopped, starts again in a new process, up to `LIVES` times.
 
         Raises:
             Unwanted: the result is not wanted any more; the process may still be at work.
+            OSError: no process can be started.
         """
-        code: int | None = None
+        lost = Exception()
         for _ in range(LIVES):
+            connection = self._connection or self._start()
             try:
-                return self._run_once(job)
-            except (EOFError, ConnectionError):
-                code = self.stop()
-        died = f"a worker process died {LIVES} times over one job (exit status {code})"
-        return pack_failure(BrokenExecutor(f"{died}: killed, out of memory, or ended by the job itself"))
+                outcome = self._exchange(connection, job)
+                if outcome != STOPPED:
+                    return outcome
+                lost = Stopped(f"a signal stopped the job {LIVES} times")
+                self.stop()
+            except (EOFError, OSError):  # an OSError of no further kind: it died in the middle of a message
+                lost = _died(self.stop())
+        return pack_failure(lost)
 
-    def _run_once(self, job: bytes) -> bytes:
-        connection = self._connection or self._start()
+    def _exchange(self, connection: Connection, job: bytes) -> bytes:
         connection.send_bytes(job)
         while not connection.poll(POLL):
             if not self._wanted():
@@ -126,6 +138,11 @@ class Worker:
         self.stop()
 
 
+def _died(code: int | None) -> BrokenExecutor:
+    died = f"a worker process died {LIVES} times over one job (exit status {code})"
+    return BrokenExecutor(f"{died}: killed, out of memory, or ended by the job itself")
+
+
 def serve(handle: int, parent: int) -> None:
     """Main loop of a worker process: run each job that comes through a pipe, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; what it means, the parent says
@@ -140,7 +157,9 @@ def _outcome(job: bytes) -> bytes:
         function, args, folder = ForkingPickler.loads(job)
         _enter(folder)
         return bytes(ForkingPickler.dumps((function(*args), None)))
-    except BaseException as error:  # whatever it is, `unpack` raises it
+    except Stopped:
+        return STOPPED
+    except BaseException as error:  # whatever it is, `unpack` returns it
         return pack_failure(error)
 
 

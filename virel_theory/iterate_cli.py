@@ -53,7 +53,11 @@ class IterateConfig:
     algorithm: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="ALGORITHM")] = None
     """Algorithm to run, as --list lists them."""
 
-    mdp: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE|gym:ID")] = ()
+    mdp: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="[FILE|gym:ID ...]", help_behavior_hint=""),
+    ] = ()
     """MDP, as `virel solve` reads it: an .npz file, a PRISM/Storm .tra file, or a Gymnasium toy-text
     environment such as gym:FrozenLake-v1. One per task for algorithms with several tasks."""
 
@@ -93,7 +97,8 @@ def run(config: IterateConfig, *, drawer: Drawer | None = None) -> int:
     if config.list or config.algorithm is None:
         return show_list(config)
     function = algorithm_row(config.algorithm).load()
-    require(bool(config.mdp), "mdp", "none", f"must name an MDP to run {config.algorithm} on")
+    if not config.mdp:
+        raise InputError(f"`mdp` must name an MDP to run {config.algorithm} on; found none")
     tasks, sense = load_tasks(config)
     settings = parse_settings(function, tuple(chain(*config.set)), algorithm=config.algorithm)
     iterates = iterate(config.algorithm, tasks, steps=config.steps, atol=config.atol, **settings)

@@ -66,7 +66,7 @@ class SolveConfig:
     """Divide the rows of a .tra or .drn file, rounded in print, by their sums; a line says how far off these
     were."""
 
-    env_arg: tuple[str, ...] = ()
+    env_arg: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Arguments of a Gymnasium environment, NAME=VALUE: is_slippery=false map_name=8x8. A value is JSON, a
     Python literal or text."""
 

@@ -18,8 +18,10 @@ from pathlib import Path
 import tyro
 
 from virel_common.errors import InputError
+from virel_common.terminal import BAD_INPUT, say
 from virel_deep.results.read import Run, read_run
 
+PROG = "python -m benchmarks.deep.rows"
 OUT = Path("out/rows")
 OFF_POLICY = ("mpo", "rerpi", "mpo-parametric", "sac-iterative", "sql")
 ON_POLICY = ("vmpo", "erpg")
@@ -74,8 +76,16 @@ class Options:
 
 
 def main() -> int:
-    """Train what is missing, or print the table; exit with the status of the first command that failed."""
-    options = tyro.cli(Options, prog="python -m benchmarks.deep.rows")
+    """Train what is missing, or print the table.
+
+    Returns:
+        0, or the exit status of the first command that failed; 2 if a task is unknown.
+    """
+    options = tyro.cli(Options, prog=PROG)
+    known = [task.name for task in TASKS]
+    if unknown := [name for name in options.tasks if name not in known]:
+        say(f"{PROG}: `tasks` must be among {', '.join(known)}; found {', '.join(map(repr, unknown))}")
+        return BAD_INPUT
     tasks = [task for task in TASKS if not options.tasks or task.name in options.tasks]
     if options.table:
         print("\n".join(table(tasks)))

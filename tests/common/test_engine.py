@@ -166,6 +166,7 @@ def installed(monkeypatch):
         ("ray://auto", "ray", "auto"),
         ("ray://local", "ray", "local"),
         ("dask://[::1]:8786", "dask", "[::1]:8786"),
+        ("dask://mäuse.example.org.:1", "dask", "mäuse.example.org.:1"),
     ],
 )
 def test_an_engine_is_read_as_it_is_typed(text, kind, address):
@@ -187,6 +188,8 @@ def test_an_engine_is_read_as_it_is_typed(text, kind, address):
         ("dask://head:0", "must end with a port"),
         ("ray://head:65536", "must end with a port"),
         ("ray://head:²", "must end with a port"),
+        ("ray://a..b:1", "must name a host"),
+        (f"dask://{'x' * 70}:1", "must name a host"),
     ],
 )
 def test_a_bad_name_is_one_line(text, rule):

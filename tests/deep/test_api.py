@@ -27,6 +27,7 @@ def run(tmp_path_factory):
 def test_training_leaves_a_run_that_policy_evaluation_and_comparison_read(run):
     policy = virel_deep.load_policy(str(run))
     assert (policy.env, policy.seed, policy.step) == ("Pendulum-v1", 0, 100)
+    assert repr(policy) == "LoadedPolicy(env='Pendulum-v1', seed=0, step=100, observation_size=3)"
     assert [one.seed for one in virel_deep.evaluate(run, episodes=2)] == [0, 1]
     assert "sac" in virel_deep.compare([run])
 
@@ -47,6 +48,12 @@ def test_actions_are_in_the_environments_own_range_for_one_observation_and_for_m
 def test_an_observation_that_does_not_fit_is_refused(run, observation):
     with pytest.raises(InputError, match="`observation` must"):
         virel_deep.load_policy(run).act(observation)
+
+
+def test_no_observation_is_refused_with_the_shapes_that_fit(run):
+    rule = r"`observation` must have shape \[3\], or \[N, 3\] with N at least 1; found \(0, 3\)"
+    with pytest.raises(InputError, match=rule):
+        virel_deep.load_policy(run).act(np.zeros((0, 3)))
 
 
 def test_a_run_continues_in_a_thread_and_on_the_command_line(run, tmp_path):

@@ -49,8 +49,8 @@ class Wordy:
         (np.eye(2), "ndarray of shape (2, 2), float64"),  # two lines, if it were printed
         (np.ma.array(LARGE), "MaskedArray of shape (40, 30), float64"),
         (sparse.csr_array(LARGE), "csr_array of shape (40, 30), float64"),
-        (MDP, "TabularMDP of shape (1, 2)"),
-        ([MDP], "list of length 1"),
+        (MDP, "TabularMDP(S=1, A=2, 2 pairs, dense, gamma=0.5)"),
+        ([MDP], "[TabularMDP(S=1, A=2, 2 pairs, dense, gamma=0.5)]"),
         (LARGE.tolist(), "list of length 40"),
         ([0.0] * 51, "list of length 51"),
         ({"a": LARGE}, "dict of length 1"),

@@ -168,7 +168,7 @@ def test_every_algorithm_runs_from_the_command_line(row, files, capsys):
     ("arguments", "message"),
     [
         (["mpoo", "a"], "`algorithm` must be one of"),
-        (["mpo"], "`mdp` must name an MDP to run mpo on; found 'none'"),
+        (["mpo"], "`mdp` must name an MDP to run mpo on; found none"),
         (["mpo", "a", "b"], "`mdp` must be a single MDP for mpo, which has one task; found '2 MDPs'"),
         (["distral", "a", "c"], "`mdps[1]` must have the shape of mdps[0], (8, 3); found (8, 2)"),
         (["mpo", "a", "--set", "epsilon"], "`set` must be NAME=VALUE; found 'epsilon'"),

@@ -17,18 +17,21 @@ from verify.commands.terminal import (
 )
 from verify.commands.work import run_row
 from verify.engine import registry
-from verify.engine.results import ERROR, require_figure_names_differ
+from verify.engine.results import ERROR, Row, require_figure_names_differ
 from verify.report.explain import explanation
 from verify.report.letter import letter, letter_markdown
 from verify.report.page import write_report
 from verify.report.plain import plain
 from verify.report.record import record
+from verify.report.sentence import sentence
 from virel_common.errors import require
 from virel_common.files import atomic_file
 from virel_common.machine import available_cpus
 from virel_common.terminal import console, say
 
-ClaimNames = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")]
+ClaimNames = Annotated[
+    tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[CLAIM ...]", help_behavior_hint="")
+]
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,18 @@ def _explain(options: ExplainOptions) -> int:
     for claim in registry.select(ids, files) if ids else ():
         row = run_row(claim.id, seed=options.seed, figures=None, files=files)
         if row["verdict"] == ERROR:
-            say(f"virel explain: {claim.id}: {row['exception']}")
+            say(f"virel explain: {claim.id}: {row['exception']}{_on(row)}")
             n_failed += 1
         else:
             text = explanation(claim, row)
             _tell(text if options.latex else plain(text))
     return 1 if n_failed else 0
+
+
+def _on(row: Row) -> str:
+    """Instance on which a check broke, as the end of its line; empty if it broke on none."""
+    found = row["counterexample"]
+    return "" if found is None else f"; on {sentence(found, width=240)}"
 
 
 def _write_letter(path: Path) -> None:

@@ -41,7 +41,9 @@ class VerifyOptions:
     interrupted.
     """
 
-    claims: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")] = ()
+    claims: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[CLAIM ...]", help_behavior_hint="")
+    ] = ()
     """Claim ids as listed by `virel claims`, or .py files with your own claims; none means all on record."""
     all: tyro.conf.FlagCreatePairsOff[bool] = False
     """Check all claims on record, the same as naming none."""

@@ -52,7 +52,8 @@ def _verdict(row: Row) -> str:
 def _numbers(row: Row) -> str:
     if row["error"] is None:
         return ""
-    return f" (error {in_short(row['error'])} against the bound {in_short(row['bound'])})"
+    error = row["error"] or 0.0  # never minus zero
+    return f" (error {in_short(error)} against the bound {in_short(row['bound'])})"
 
 
 def _correction(word: str, correction: Correction, row: Row) -> list[str]:

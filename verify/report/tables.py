@@ -119,8 +119,11 @@ def findings(rows: Sequence[Row]) -> RenderableType:
 
 
 def number(value: Any) -> str:
-    """Text of a check's error or bound: three digits, `-` for None, words such as `nan` unchanged."""
-    return "-" if value is None else f"{value:.2e}" if isinstance(value, float) else str(value)
+    """Text of a check's error or bound: three digits, `-` for None, words such as `nan` unchanged.
+
+    Minus zero is shown as zero.
+    """
+    return "-" if value is None else f"{value + 0.0:.2e}" if isinstance(value, float) else str(value)
 
 
 def _verdict(row: Row) -> Text:

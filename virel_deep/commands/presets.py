@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from virel_common.errors import InputError, require
+from virel_common.errors import InputError
 from virel_common.terminal import run_command
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import Part, hints_of, is_axis
-from virel_deep.design.presets import COPIES, PRESETS
+from virel_deep.design.presets import COPIES, PRESETS, unknown_preset
 from virel_deep.design.records import described, summary
 
 WIDTH = 110
@@ -45,8 +45,8 @@ def _print(options: PresetsOptions) -> int:
     elif options.preset in AXES:
         tables = [_kinds(AXES[options.preset])]
     else:
-        known = ", ".join([*PRESETS, *AXES])
-        require(options.preset in PRESETS, "preset", options.preset, f"must be one of {known}")
+        if options.preset not in PRESETS:
+            raise unknown_preset(options.preset, [*AXES], f", or a part: {', '.join(AXES)}")
         tables = _settings(options.preset)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for table in tables:

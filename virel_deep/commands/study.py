@@ -1,25 +1,23 @@
 """The commands `virel study plan`, `run`, `status` and `report`: parse options, call the library, print."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
-from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 
-from virel_common.engine import Engine, parse_engine, require_reachable
+from virel_common.engine import parse_engine, require_reachable
 from virel_common.errors import InputError, require
-from virel_common.jobs import run_jobs
-from virel_common.signals import stop_signals_interrupt
+from virel_common.machine import available_cpus
+from virel_common.ray_jobs import require_ray
 from virel_common.terminal import console, run_command, say
+from virel_deep.commands.study_cluster import run_on_cluster
 from virel_deep.commands.study_options import PlanOptions, ReportOptions, RunOptions, StatusOptions
 from virel_deep.results.tables import ScoreTable, as_rich, notes_on
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.study.jobs import Job, check_jobs, prepare, prior_job
 from virel_deep.study.plan import Study, read_study
-from virel_deep.study.record import FILE, Record, differing, read_record, register
+from virel_deep.study.record import FILE, Record, as_recorded, differing, read_record, register
 from virel_deep.study.state import is_finished, job_state, unfinished
 
 
@@ -69,7 +67,7 @@ def _plan(options: PlanOptions) -> int:
             speeds = dict(
                 probe(study, jobs, precision, seen=lambda job: status.update(f"probing {job.name}"))
             )
-    _print([plan_table(study, jobs, speeds)], plan_notes(study, jobs, speeds, _cores()))
+    _print([plan_table(study, jobs, speeds)], plan_notes(study, jobs, speeds, available_cpus()))
     if record is None:
         _say(f"SHA-256 of the plan: {study.sha256}; `virel study run` writes it down in {out / FILE}")
     else:
@@ -83,9 +81,12 @@ def _start(options: RunOptions) -> int:
     known = options.job is None or 0 <= options.job < len(jobs)
     require(known, "job", options.job, f"must be from 0 to {len(jobs) - 1}, as `virel study plan` lists them")
     engine = None if options.engine is None else parse_engine(options.engine)
+    slots = options.jobs or available_cpus()
     if engine is not None:
         require(options.job is None, "job", options.job, "must not be given with --engine")
         require_reachable(engine)
+        if engine.kind == "ray":  # before anything is written
+            require_ray(engine, slots)
     record = register(study, out, str(options.study), amend=options.amend)
     if options.job is not None:
         return _one(study, out, record, jobs[options.job])
@@ -96,9 +97,11 @@ def _start(options: RunOptions) -> int:
         say(f"every job of {out} is finished, {failures} seeds failed; `virel study report` shows the scores")
         return 1 if failures else 0
     if engine is None:
-        status = _here(study, out, jobs, work, options.jobs or _cores())
+        status, waiting = _here(study, out, jobs, work, slots)
     else:
-        status = _on_cluster(engine, study, out, work)
+        status, waiting = run_on_cluster(engine, study, out, work, slots)
+    if status != STOPPED:
+        _say_waiting(out, study, waiting)
     command = f"{options.study} --out {out}"
     if status == STOPPED:
         say(f"stopped; continue with: virel study run {command}")
@@ -107,8 +110,14 @@ def _start(options: RunOptions) -> int:
     return max(status, 1 if failures else 0)
 
 
-def _here(study: Study, out: Path, jobs: list[Job], work: list[tuple[Job, Path]], slots: int) -> int:
-    """Run a study's jobs in processes of this machine, showing progress; return the overall exit status."""
+def _here(
+    study: Study, out: Path, jobs: list[Job], work: list[tuple[Job, Path]], slots: int
+) -> tuple[int, list[Job]]:
+    """Run a study's jobs in processes of this machine, showing progress.
+
+    Returns:
+        The overall exit status, and the jobs that could not start.
+    """
     from virel_deep.study.display import Display  # noqa: PLC0415
     from virel_deep.study.runner import Jobs, failed_names  # noqa: PLC0415
 
@@ -118,9 +127,7 @@ def _here(study: Study, out: Path, jobs: list[Job], work: list[tuple[Job, Path]]
         status = running.run(shown)
     for name in failed_names(running.statuses):
         say(f"virel study: {name} failed, see {out / 'jobs' / name / 'log.txt'}")
-    if status == FAILED:
-        _say_waiting(out, study, [job for job, _ in running.waiting])
-    return status
+    return status, [job for job, _ in running.waiting]
 
 
 def _say_waiting(out: Path, study: Study, jobs: Sequence[Job]) -> None:
@@ -128,41 +135,6 @@ def _say_waiting(out: Path, study: Study, jobs: Sequence[Job]) -> None:
     for job in jobs:
         if source := job_state(out, study, job).waits_for:
             say(f"virel study: {job.name} did not start: it waits for the priors of {source}")
-
-
-def _on_cluster(engine: Engine, study: Study, out: Path, work: list[tuple[Job, Path]]) -> int:
-    """Run a study's jobs on a cluster, those that wait for priors in later rounds; return the exit status."""
-    status = COMPLETE
-    while ready := [one for one in work if job_state(out, study, one[0]).waits_for is None]:
-        status = max(status, _round(engine, ready))
-        work = [one for one in work if one not in ready]
-        if status == STOPPED:
-            return status
-    _say_waiting(out, study, [job for job, _ in work])
-    return status
-
-
-def _round(engine: Engine, work: list[tuple[Job, Path]]) -> int:
-    """Run jobs on a cluster at once, printing a line as each ends; return the overall exit status."""
-    from virel_deep.study.worker import train_job  # noqa: PLC0415
-
-    statuses: list[int] = []
-    runs = [(run.resolve(),) for _, run in work]
-    try:
-        with (
-            stop_signals_interrupt(),
-            closing(run_jobs(train_job, runs, engine=engine, jobs=len(runs))) as ended,
-        ):
-            for index, status in ended:
-                statuses.append(status)
-                what = {COMPLETE: "is finished", STOPPED: "was stopped"}.get(status, "failed")
-                say(f"{len(statuses)} of {len(work)} jobs ended: {work[index][0].name} {what}")
-    except BrokenExecutor as error:
-        say(f"virel study run: {error}; a new run continues from the newest checkpoints")
-        return FAILED
-    except KeyboardInterrupt:
-        return STOPPED
-    return max(statuses, default=COMPLETE)
 
 
 def _one(study: Study, out: Path, record: Record, job: Job) -> int:
@@ -174,9 +146,10 @@ def _one(study: Study, out: Path, record: Record, job: Job) -> int:
     rule = f"must be one whose prior is learned; {job.name} waits for {source and source.name}"
     require(known, "job", job.number, f"{rule}, job {source and source.number}")
     run = prepare(out, study, job, record.precision)
-    if job_state(out, study, job).finished:
-        say(f"{job.name} is finished")
-        return 0
+    state = job_state(out, study, job)
+    if state.finished:
+        say(f"{job.name} is finished, {len(state.failures)} seeds failed")
+        return FAILED if state.failures else COMPLETE
     return train_job(run)
 
 
@@ -207,8 +180,9 @@ def _report(options: ReportOptions) -> int:
 
 def _study(path: Path, out: Path | None) -> tuple[Study, Path, list[Job]]:
     """Read a study file; return the study, its output folder, and its checked jobs."""
-    study = read_study(path)
-    return study, _folder(path, out), check_jobs(study, str(path))
+    folder = _folder(path, out)
+    study = as_recorded(read_study(path), folder)
+    return study, folder, check_jobs(study, str(path))
 
 
 def _recorded(path: Path, out: Path | None) -> tuple[Study, Path, Record]:
@@ -230,10 +204,6 @@ def _say_changes(record: Record, study: Study, path: Path) -> None:
     """Print one line with all changes of the study file against the recorded plan, if there are any."""
     if changed := differing(record, study):
         say(f"note: {path} differs from the recorded plan, which is in force: {'; '.join(changed)}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _print(tables: Sequence[ScoreTable], notes: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """The command `virel train`: parse the options, write or find the run folder, start training."""
 
+import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -49,7 +50,7 @@ def _say_what_came_out(runs: Sequence[Path]) -> None:
         else:
             of = f", mean of {len(returns)} seeds" if len(returns) > 1 else ""
             last = f"last evaluation {returns.mean():.4g}{of}"
-        say(f"{run} is done: {last}; see virel compare, evaluate, watch or export {run}")
+        say(f"{run} is done: {last}; see virel compare, evaluate, watch or export {shlex.quote(str(run))}")
 
 
 def _resumed(options: TrainOptions, argv: Sequence[str]) -> list[Path]:
@@ -57,7 +58,9 @@ def _resumed(options: TrainOptions, argv: Sequence[str]) -> list[Path]:
     given = {_named(word) for word in argv if word[:2] == "--"}
     for name in sorted(given):
         rule = "must not be given with --resume: the run folder fixes it"
-        require(name in {"resume", "steps", "seeds", "jobs"}, name, getattr(options, name), rule)
+        value = getattr(options, name)
+        found = [*chain(*value)] if name in {"set", "env_arg", "task"} else value
+        require(name in {"resume", "steps", "seeds", "jobs"}, name, found, rule)
     seeds = options.seeds if "seeds" in given else None
     one = len(options.resume) == 1
     require(one or seeds is None, "seeds", seeds, "must not be given with several run folders")

@@ -39,7 +39,7 @@ class TrainOptions:
     """First seed of the run, at least 0; the others are the next whole numbers."""
     out: Path | None = None
     """Run folder to write; default out/train/PRESET-ENV."""
-    resume: tuple[Path, ...] = ()
+    resume: Annotated[tuple[Path, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Continue the run in this folder, or in several that differ in their seeds alone; on the CPU the result
     is identical to an uninterrupted run."""
     jobs: int | None = None

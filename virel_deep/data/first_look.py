@@ -20,8 +20,8 @@ from virel_deep.design.run import RunConfig
 from virel_deep.design.temperature import Dual
 
 NO_LIMIT = (
-    "{} has no time limit: of an episode that doesn't end, each {:,} steps are scored as one; "
-    "--max-episode-steps sets a limit"
+    "{} has no registered time limit: if an episode never ends, each {:,} steps are scored as one; "
+    "max_episode_steps (--max-episode-steps) sets a limit"
 )
 
 

@@ -173,7 +173,7 @@ def _exists(module: str) -> bool:
 
 
 def _check_spaces(env_id: str, observation: Any, action: Any) -> None:
-    rule = f"of {env_id} must be a flat `Box` (one axis) or `Discrete`"
+    rule = f"of {env_id} must be a flat `Box` (one axis, not empty) or `Discrete`"
     for name, space in (("observation", observation), ("action", action)):
         flat = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1
         advice = FLATTEN if name == "observation" else ""

@@ -121,7 +121,8 @@ def numbered(task: str, names: Sequence[str]) -> int:
         InputError: there is no such task.
     """
     known = [*names, *(str(number) for number in range(len(names)))]
-    require(task in known, "task", task, f"must be one of {', '.join(names) or 'none: the run has one task'}")
+    require(bool(names), "task", task, "must be left out: the run has one task")
+    require(task in known, "task", task, f"must be one of {', '.join(names)}")
     return known.index(task) % len(names)
 
 

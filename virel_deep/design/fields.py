@@ -98,6 +98,8 @@ def check_types(config: Any) -> None:
             ok, rule = value in get_args(hint), f"one of {', '.join(map(repr, get_args(hint)))}"
         elif is_axis(hint):
             ok, rule = isinstance(value, hint), f"a part of a kind in {', '.join(hint.kinds)}"
+            if isinstance(value, dict) and value:
+                rule += f", and its settings be given by names like {name}.{next(iter(value))}"
         elif isinstance(hint, type) and is_dataclass(hint):
             ok, rule = isinstance(value, hint), f"of type {hint.__name__}"
         else:

@@ -1,10 +1,11 @@
 """Named algorithms (presets), with settings for some environments and the source of their numbers."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from virel_common.errors import InputError, require
+from virel_common.errors import InputError, shown
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.data import Replay
@@ -217,8 +218,19 @@ def preset_row(name: str) -> Preset:
     Raises:
         InputError: there is none.
     """
-    require(name in PRESETS, "preset", name, f"must be one of {', '.join(PRESETS)}")
+    if name not in PRESETS:
+        raise unknown_preset(name)
     return PRESETS[name]
+
+
+def unknown_preset(name: str, others: Sequence[str] = (), rule: str = "") -> InputError:
+    """Error on a name that no preset has, with those that look like it.
+
+    `others` are further names that may be given, and `rule` the words on them after the names of the presets.
+    """
+    close = difflib.get_close_matches(str(name), [*PRESETS, *others], n=3)
+    hint = f"; did you mean {', '.join(close)}?" if close else ""
+    return InputError(f"`preset` must be one of {', '.join(PRESETS)}{rule}; found {shown(name)}{hint}")
 
 
 def env_name(env: str) -> str:

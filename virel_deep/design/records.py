@@ -41,7 +41,8 @@ def decode(kind: type[Config], values: object, name: str) -> Config:
     if is_axis(kind):
         kinds: dict[str, Any] = kind.kinds  # type: ignore[attr-defined]
         found = values.get("kind")
-        require(found in kinds, f"{name}.kind", found, f"must be one of {', '.join(kinds)}")
+        rule = f"must be one of {', '.join(kinds)} (one of your own must be defined before the run is read)"
+        require(found in kinds, f"{name}.kind", found, rule)
         kind, values = kinds[str(found)], {key: value for key, value in values.items() if key != "kind"}
     hints = hints_of(kind)
     later = {one.name: default_of(one) for one in fields(kind) if one.metadata.get("added")}  # type: ignore[arg-type]

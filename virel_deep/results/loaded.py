@@ -1,7 +1,7 @@
 """Policy of a run for use in another program: it takes observations and gives what `env.step` takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,12 @@ class LoadedPolicy:
     """Environment steps that the policy was trained for."""
     observation_size: int
     """Number of entries O of an observation; of a discrete one, of the one-hot vector that stands for it."""
-    _policy: Policy
-    _actions: Actions
-    _observations: Observations
-    _algorithm: Algorithm
-    _state: Mapping[str, Any]
-    _noise_seed: int
+    _policy: Policy = field(repr=False)
+    _actions: Actions = field(repr=False)
+    _observations: Observations = field(repr=False)
+    _algorithm: Algorithm = field(repr=False)
+    _state: Mapping[str, Any] = field(repr=False)
+    _noise_seed: int = field(repr=False)
 
     def act(self, observation: ArrayLike, *, deterministic: bool = True) -> Numbers:
         """Choose actions that `env.step` takes: `[A]` for one observation `[O]`, `[N, A]` for `[N, O]`.
@@ -77,9 +77,10 @@ class LoadedPolicy:
         with np.errstate(over="ignore"):
             seen = given.astype(np.float32) if shape else given
         alone = seen.shape == shape
-        wanted = f"have shape [{self.observation_size}], or [N, that]" if shape else "be a number, or [N]"
+        size = self.observation_size
+        wanted = f"have shape [{size}], or [N, {size}]" if shape else "be a number, or have shape [N]"
         fits = alone or (seen.ndim == len(shape) + 1 and seen.shape[1:] == shape and len(seen) > 0)
-        require(fits, "observation", seen.shape, f"must {wanted}")
+        require(fits, "observation", seen.shape, f"must {wanted} with N at least 1")
         if not np.isfinite(seen).all():
             rule = "must be finite in float32" if np.isfinite(given).all() else "must be finite"
             raise InputError(f"`observation` {rule}; found {_short(given.tolist())}")

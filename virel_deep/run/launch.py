@@ -1,6 +1,7 @@
 """Start or resume runs: split seeds over processes, and stop them when a signal or callback asks for it."""
 
 import ctypes
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -89,7 +90,12 @@ def _saying_how_to_go_on(work: Sequence[Work]) -> Iterator[None]:
     finally:
         for run in dict.fromkeys(one.run for one in work):
             if not any(run.glob("seed-*")):
-                say(f"stopped before the first step; to continue: virel train --resume {run}")
+                say(f"stopped before the first step; to continue: {_resuming(run)}")
+
+
+def _resuming(run: Path) -> str:
+    """Command that continues a run, to be copied into a shell: a folder's name with a space is quoted."""
+    return shlex.join(("virel", "train", "--resume", str(run)))
 
 
 def _work(runs: Sequence[Path], jobs: int) -> tuple[list[Work], list[str]]:
@@ -161,9 +167,7 @@ def train_bundle(
                     if (any(asked) or stopped()) and not trainer.done:
                         trainer.save()
                         title = title_of([one.seed for one in trainer.runs])
-                        say(
-                            f"{title} stopped at step {trainer.step}; to continue: virel train --resume {run}"
-                        )
+                        say(f"{title} stopped at step {trainer.step}; to continue: {_resuming(run)}")
                         return STOPPED
             finally:
                 trainer.close()
@@ -199,7 +203,7 @@ def _bury(death: Death) -> list[Work]:
     """Say how a process died; if inside of a seed's environment, record that and return what is left."""
     (title, run, config, seeds, _), last = death.work, death.last
     if not last.place:
-        say(f"virel train: the process of {title} ended {death.how}; virel train --resume {run} continues it")
+        say(f"virel train: the process of {title} ended {death.how}; {_resuming(run)} continues it")
         return []
     envs = config.eval_specs if last.place == EVALUATION else config.env_specs
     detail = f"{either(envs)} ended its process {death.how}, at step {last.step}"

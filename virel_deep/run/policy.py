@@ -55,7 +55,8 @@ def newest(run: Path, seed: int, *, best: bool = False) -> tuple[RunConfig, Load
     """
     config = read_config(run)
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
-    require(config.keep_best or not best, "best", best, f"must be left out: {run} kept none (--keep-best)")
+    rule = f"must be left out: the run {run} was trained without --keep-best and has no best policy"
+    require(config.keep_best or not best, "best", best, rule)
     place = BEST if best else "checkpoints"
     return config, load_seed(run, config, seed, place=place)
 

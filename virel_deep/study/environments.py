@@ -15,6 +15,8 @@ EVALUATE_EVERY = RunConfig.eval_every
 """Steps from one evaluation to the next where a study file says nothing else."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names of arms and of environments, which are parts of folders' names."""
+REPORT_FILES = ("table.md", "scores.csv", "report.md", "index.html")
+"""Files of a study's report, in whose folder each environment has one for its figure."""
 NAME_RULE = "must be letters, digits and ._- with a letter or digit first: it names a folder"
 
 
@@ -108,6 +110,8 @@ def read_environments(table: Table, default: Length) -> tuple[Environment, ...]:
 def _environment(table: Table, default: Length) -> Environment:
     name, env = table.text("name"), table.text("id")
     require(NAME.fullmatch(name) is not None, table.name("name"), name, NAME_RULE)
+    rule = f"must not be one of {', '.join(REPORT_FILES)}: its figure needs a folder beside these files"
+    require(name not in REPORT_FILES, table.name("name"), name, rule)
     given = table.list_of_tables("tasks")
     rule = "must be at least 2; a single task is given by `arguments`"
     require(len(given) != 1, table.name("tasks"), table.raw("tasks"), rule)

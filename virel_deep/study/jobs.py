@@ -22,6 +22,7 @@ from virel_deep.design.transfer import (
     with_prior,
     with_tasks,
 )
+from virel_deep.results.read import SEED_FOLDER
 from virel_deep.run.folder import read_config, set_steps, write_config
 from virel_deep.study.arms import Arm, depth, dotted_settings, sources
 from virel_deep.study.environments import Environment
@@ -77,8 +78,16 @@ def job_folder(out: Path, job: Job) -> Path:
     return out / "jobs" / job.name
 
 
-def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunConfig:
+def job_config(
+    study: Study, job: Job, precision: Precision = "highest", *, discrete: bool | None = None
+) -> RunConfig:
     """Configuration of a job's run, as `virel train` would write it.
+
+    Args:
+        study: whose plan the job is part of.
+        job: arm and environment.
+        precision: of float32 products.
+        discrete: whether actions are discrete; None: make the environment and look.
 
     Raises:
         InputError: preset, setting or size that breaks a rule; the message names the arm.
@@ -89,7 +98,7 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
         return run_config(
             job.arm.preset,
             job.env.id,
-            algorithm=arm_algorithm(study, job.arm, job.env),
+            algorithm=arm_algorithm(study, job.arm, job.env, discrete=discrete),
             steps=length.steps,
             seeds=study.seeds,
             copies=copies,
@@ -106,31 +115,39 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
         raise InputError(f"arms.{job.arm.name}: {error}") from None
 
 
-def arm_algorithm(study: Study, arm: Arm, env: Environment) -> Algorithm:
+def arm_algorithm(study: Study, arm: Arm, env: Environment, *, discrete: bool | None = None) -> Algorithm:
     """Algorithm of a study's arm in one environment, from its preset, shared settings and own settings.
 
     Args:
         study: whose `[settings]` hold for every arm.
         arm: preset and settings; its own settings win.
         env: its id decides the scales of a preset, and its tasks what a prior does not see.
+        discrete: whether actions are discrete; None: make the environment and look.
 
     Raises:
         InputError: the preset or a setting is unknown, or a value breaks a rule.
     """
     shared = dotted_settings(study.document.get("settings", {}))
     settings = {**shared, **arm.settings}
-    spec = EnvSpec(env.id, _arguments(study, env))
-    first, *_ = (*specs(env.tasks, spec), spec)
-    discrete = _has_discrete_actions(first.id, json.dumps(dict(first.arguments)))
+    if discrete is None:
+        spec = EnvSpec(env.id, _arguments(study, env))
+        first, *_ = (*specs(env.tasks, spec), spec)
+        discrete = _has_discrete_actions(first.id, json.dumps(dict(first.arguments)))
     values = dotted(encode(algorithm(arm.preset, env.id, settings, discrete=discrete)))
     for name, factor in arm.multiply.items():
         value = values.get(name)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         require(number, "multiply", name, "must name settings that are numbers")
-        settings[name] = factor * values[name]
+        settings[name] = _product(factor, values[name])
     chosen = algorithm(arm.preset, env.id, settings, discrete=discrete)
     chosen = with_tasks(chosen, settings, len(env.tasks))
     return chosen if arm.prior is None else with_prior(chosen, settings)
+
+
+def _product(factor: float, value: float) -> float:
+    """Product with a setting, a whole number if the setting and the product are: it may be a count."""
+    product = factor * value
+    return int(product) if isinstance(value, int) and product.is_integer() else product
 
 
 def _arguments(study: Study, env: Environment) -> dict[str, Any]:
@@ -229,6 +246,37 @@ def check_continues(folder: Path, config: RunConfig) -> None:
     require(found.steps <= config.steps, "steps", config.steps, rule)
     rule = f"must include {list(found.seeds)}, those of the run in {folder}{fix}"
     require(set(found.seeds) <= set(config.seeds), "seeds", list(config.seeds), rule)
+
+
+def departures(folder: Path, study: Study, job: Job, precision: Precision) -> list[str]:
+    """List what the run in a job's folder has that the plan has not: more steps, other seeds or settings.
+
+    Fewer steps and seeds are no departure: the run is brought to those of the plan when it goes on.
+
+    Raises:
+        InputError: `config.json` is damaged.
+    """
+    if not (folder / "config.json").exists():
+        return []
+    found = read_config(folder)
+    planned = job_config(study, job, precision, discrete=found.algorithm.posterior.discrete)
+    out = [
+        f"trained with {name} {_short(was, now)}, the plan has {_short(now, was)}"
+        for name in (field.name for field in fields(RunConfig) if field.name not in MAY_GROW)
+        if (was := getattr(found, name)) != (now := getattr(planned, name))
+    ]
+    if found.steps > planned.steps:
+        ends = f"trained to step {found.steps}, the plan ends at {planned.steps}"
+        out.append(f"{ends}: later scores do not count")
+    others = sorted((set(found.seeds) | seeds_in(folder)) - set(study.seeds))
+    listed = ", ".join(map(str, others))
+    return [*out, f"has seeds that are not in the plan and do not count: {listed}"] if others else out
+
+
+def seeds_in(folder: Path) -> set[int]:
+    """Seeds that have a folder in a run folder."""
+    found = (SEED_FOLDER.fullmatch(path.name) for path in folder.glob("seed-*") if path.is_dir())
+    return {int(match[1]) for match in found if match}
 
 
 def check_prior_stays(out: Path, study: Study, job: Job) -> None:

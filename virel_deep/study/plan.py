@@ -13,7 +13,7 @@ from virel_common.errors import InputError, require
 from virel_deep.design.run import Precision
 from virel_deep.study.arms import Arm, read_arms
 from virel_deep.study.environments import Environment, read_environments, read_length
-from virel_deep.study.toml_table import Table
+from virel_deep.study.toml_table import Table, reject_dates
 
 Score = Literal["final", "area", "last-half"]
 """A seed's score: mean of its last 10 evaluations, area under its curve per step, mean of their last half."""
@@ -67,7 +67,7 @@ class Study:
     @property
     def sha256(self) -> str:
         """Identity of a study's plan: SHA-256 of its parsed file as canonical JSON, whatever the layout."""
-        return hashlib.sha256(canonical(self.document).encode()).hexdigest()
+        return identity(self.document)
 
     @property
     def span(self) -> str:
@@ -84,6 +84,11 @@ def canonical(document: Mapping[str, Any]) -> str:
         '{"a":[2],"b":1}'
     """
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def identity(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a parsed file as canonical JSON."""
+    return hashlib.sha256(canonical(document).encode()).hexdigest()
 
 
 def read_study(path: Path) -> Study:
@@ -110,6 +115,7 @@ def parse_study(text: str, place: str) -> Study:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{place}: not TOML: {error}") from None
+    reject_dates(document, place)
     return _study(Table(document, place), document, text)
 
 
@@ -153,6 +159,7 @@ def _run(table: Table, *, tested: bool) -> dict[str, Any]:
         require(key in OF_RUN, f"{table.place}: key in run", key, f"must be one of {', '.join(OF_RUN)}")
         rule = "must be left out of a study with hypotheses: they compare arms at equal steps"
         require(not (tested and key in STOPS), table.name(key), table.raw(key), rule)
+    table.table("env_arguments")
     return table.keep_all()
 
 

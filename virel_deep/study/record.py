@@ -3,18 +3,19 @@
 import fcntl
 import json
 import os
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, write_atomically
 from virel_deep.design.run import Precision
 from virel_deep.study.jobs import check_continues, check_prior_stays, job_config, job_folder, jobs_of
-from virel_deep.study.plan import Study, parse_study
+from virel_deep.study.plan import Study, canonical, identity, parse_study
 from virel_deep.versions import run_versions
 
 FORMAT, FILE = 1, "plan.json"
@@ -64,7 +65,9 @@ def read_record(out: Path) -> Record | None:
         document = json.loads(path.read_text(encoding="utf-8"))
         require(document["format"] == FORMAT, f"{path}: format", document["format"], f"must be {FORMAT}")
         plans = tuple(Plan(**plan) for plan in document["plans"])
-        return Record(plans, document["precision"], document["versions"])
+        record = Record(plans, document["precision"], document["versions"])
+        _check(record, path)
+        return record
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -73,6 +76,32 @@ def read_record(out: Path) -> Record | None:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a record of a plan, or damaged: {error}") from None
+
+
+def _check(record: Record, path: Path) -> None:
+    """Raise `InputError` if a record is not as it was written: above all, a text without its SHA-256."""
+    require(len(record.plans) > 0, f"{path}: plans", [], "must hold the plan that the study began with")
+    for number, plan in enumerate(record.plans):
+        found = identity(tomllib.loads(plan.text))
+        rule = f"must be {found}, the SHA-256 of the text beside it: one of them was changed later"
+        require(plan.sha256 == found, f"{path}: plans[{number}].sha256", plan.sha256, rule)
+    known = get_args(Precision)
+    rule = f"must be one of {', '.join(known)}"
+    require(record.precision in known, f"{path}: precision", record.precision, rule)
+    named = isinstance(record.versions, dict) and all(isinstance(x, str) for x in record.versions.values())
+    require(named, f"{path}: versions", record.versions, "must be an object of texts")
+
+
+def as_recorded(study: Study, out: Path) -> Study:
+    """Study of the recorded plan if a study file states the same plan, else that of the file.
+
+    The two may list their arms in different orders, and so number their jobs differently.
+
+    Raises:
+        InputError: the record is damaged.
+    """
+    record = read_record(out)
+    return record.study if record and record.plans[-1].sha256 == study.sha256 else study
 
 
 def register(study: Study, out: Path, place: str, *, amend: str | None = None) -> Record:
@@ -85,8 +114,9 @@ def register(study: Study, out: Path, place: str, *, amend: str | None = None) -
         amend: reason for a change of the plan.
 
     Raises:
-        InputError: the file has changed and no reason is given, a reason is given and nothing has changed,
-            or runs that have begun can't be continued under the new plan; nothing has been written.
+        InputError: the file has changed and no reason is given, a reason is given and nothing has changed
+            (unless it is that of the plan in force), or runs that have begun can't be continued under the
+            new plan; nothing has been written.
         StorageError: the folder can't be written.
     """
     if not (out / FILE).exists():
@@ -102,7 +132,7 @@ def register(study: Study, out: Path, place: str, *, amend: str | None = None) -
             record = _amended(record, study, out, place, amend)
         else:
             rule = f"must not be given: {place} is still the plan recorded in {out}"
-            require(amend is None, "amend", amend, rule)
+            require(amend in {None, record.plans[-1].reason}, "amend", amend, rule)
             return record
         _write(out, record)
         return record
@@ -117,19 +147,24 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """List the differences between two parsed study files, one line per key.
 
     Example:
-        >>> changes({"seeds": 3, "arms": {"sac": {"preset": "sac"}}}, {"seeds": 5, "arms": {}})
+        >>> changes({"seeds": 3, "arms": {"sac": {"preset": "sac"}}}, {"seeds": 5})
         ['seeds: 3 -> 5', "arms.sac.preset: 'sac' -> absent"]
+        >>> changes({"level": 1}, {"level": 1.0})
+        ['level: 1 -> 1.0']
     """
     was, now = _flat(_indexed(before)), _flat(_indexed(after))
-    keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
-    return [f"{key}: {_shown(was, key)} -> {_shown(now, key)}" for key in keys]
+    keys = [key for key in {**was, **now} if _text(was, key) != _text(now, key)]
+    lines = [f"{key}: {_shown(was, key)} -> {_shown(now, key)}" for key in keys]
+    first, second = (list(_indexed(one).get("hypotheses", {})) for one in (before, after))
+    moved = first != second and sorted(first) == sorted(second)
+    return [*lines, f"order of hypotheses: {first} -> {second}"] if moved else lines
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested tables to dotted keys; lists become tuples."""
+    """Flatten nested tables to dotted keys; lists become tuples, and empty tables stay."""
     out: dict[str, Any] = {}
     for name, value in document.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             out |= _flat(value, f"{prefix}{name}.")
         else:
             out[prefix + name] = tuple(value) if isinstance(value, list) else value
@@ -138,8 +173,15 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _indexed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Parsed study file with its list of hypotheses turned into a table by name, for comparison."""
-    listed = document.get("hypotheses", [])
-    return {**document, "hypotheses": {one.get("name", str(i)): one for i, one in enumerate(listed)}}
+    if not document.get("hypotheses"):
+        return dict(document)
+    named = {one.get("name", str(i)): one for i, one in enumerate(document["hypotheses"])}
+    return {**document, "hypotheses": named}
+
+
+def _text(values: Mapping[str, Any], key: str) -> str | None:
+    """Value of a key as the identity of a plan has it, in which 1 and 1.0 differ; None if it is absent."""
+    return canonical(values[key]) if key in values else None
 
 
 def _shown(values: Mapping[str, Any], key: str) -> str:

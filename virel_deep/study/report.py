@@ -12,7 +12,7 @@ from virel_deep.results.statistics import Estimate
 from virel_deep.results.tables import ScoreTable, notes_on
 from virel_deep.run.changes import changes_of
 from virel_deep.study.decide import Decision, decide, power_note, short_note
-from virel_deep.study.jobs import job_folder
+from virel_deep.study.jobs import departures, job_folder
 from virel_deep.study.plan import Study
 from virel_deep.study.record import Plan, Record, changes
 from virel_deep.study.score_tables import score_remarks, score_tables
@@ -187,6 +187,8 @@ def _deviations(out: Path, record: Record, results: Sequence[Result], differing:
         remarks.append(f"The study file has changed, unrecorded and without effect: {'; '.join(differing)}.")
     for one in results:
         remarks += [_failure(one.job.name, failure) for failure in one.state.failures]
+        others = departures(job_folder(out, one.job), record.study, one.job, record.precision)
+        remarks += [f"{one.job.name}: {other}." for other in others]
         known = one.run.versions if one.run else {}
         remarks += [
             f"{one.job.name}: computed with {name} {known[name]}, the study began with {was}."

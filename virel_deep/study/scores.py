@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from virel_deep.results.names import Entry
-from virel_deep.results.read import Run, read_with_tasks
+from virel_deep.results.read import Run, means, read_with_tasks
 from virel_deep.results.statistics import Scores
+from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import read_rows
 from virel_deep.study.jobs import Job, job_folder, jobs_of
 from virel_deep.study.plan import Score, Study
@@ -59,6 +60,10 @@ class Result:
         """Seeds that diverged."""
         return tuple(one.seed for one in self.state.failures if one.what == "diverged")
 
+    def unfinished(self) -> "Result":
+        """Results of a job of which the plan still lacks scores, whatever its folder says."""
+        return replace(self, state=replace(self.state, finished=False))
+
     def until(self, steps: int) -> "Result":
         """Results without the evaluations after `steps` environment steps."""
         if self.run is None:
@@ -79,8 +84,7 @@ def last_half(run: Run) -> Scores:
 
     Used where the end of a curve is noisy and its beginning says little.
     """
-    half: Scores = run.returns[:, len(run.at) // 2 :].mean(axis=1)
-    return half
+    return means(run.returns[:, len(run.at) // 2 :])
 
 
 SCORES = {"final": Run.final, "area": Run.area, "last-half": last_half}
@@ -88,6 +92,8 @@ SCORES = {"final": Run.final, "area": Run.area, "last-half": last_half}
 
 def read_results(out: Path, study: Study) -> list[Result]:
     """Read state and evaluations of every job of a study, finished or not, in the order of its file.
+
+    Evaluations of other seeds, and those after the plan's last step, are left out.
 
     Raises:
         InputError: a file in a run folder is damaged.
@@ -99,21 +105,47 @@ def read_results(out: Path, study: Study) -> list[Result]:
 
 def _result(out: Path, study: Study, job: Job) -> Result:
     folder = job_folder(out, job)
-    evaluated = (folder / "config.json").exists() and _evaluations_in(folder)
-    runs = [_named(run, job) for run in read_with_tasks(folder)] if evaluated else [None]
-    return Result(job_state(out, study, job), runs[0], tuple(filter(None, runs[1:])))
+    state = job_state(out, study, job)  # first: what is written from now on can't make it complete
+    evaluated = (folder / "config.json").exists() and _evaluations_in(folder, study)
+    found = read_with_tasks(folder) if evaluated else []
+    run, *of_tasks = [_planned(one, study, job) for one in found] or [None]
+    result = Result(state, run, tuple(filter(None, of_tasks)))
+    scored = set(study.seeds) <= result.scores("final").keys()
+    lost = len(found) > 0 and _lost_end(found[0], run, study, job)
+    return result.unfinished() if lost or not scored else result
 
 
-def _named(run: Run, job: Job) -> Run:
-    """Evaluations of a job with the name that its environment has in the study."""
-    return replace(run, env=job.env.name + run.env.removeprefix(job.env.id))
+def _planned(run: Run, study: Study, job: Job) -> Run | None:
+    """Evaluations of a job as far as they are the plan's, with the name that its environment has there.
+
+    None if there are none.
+    """
+    kept, steps = [i for i, seed in enumerate(run.seeds) if seed in study.seeds], job.env.length.steps
+    if not kept or run.at[0] > steps:
+        return None
+    seeds, env = tuple(run.seeds[i] for i in kept), job.env.name + run.env.removeprefix(job.env.id)
+    return replace(run.until(steps), env=env, seeds=seeds, returns=run.until(steps).returns[kept])
 
 
-def _evaluations_in(folder: Path) -> bool:
-    """Whether a run folder has an evaluation of a seed that did not fail; without one it can't be read."""
-    seeds = [path.parent for path in folder.glob("seed-*/metrics.jsonl")]
+def _lost_end(found: Run, planned: Run | None, study: Study, job: Job) -> bool:
+    """Whether the last evaluation of the plan is missing because of training that is not in the plan.
+
+    Training beyond the last step replaces the evaluation there by later ones, unless it is a regular one. A
+    seed that is not in the plan takes its evaluations from all if it has fewer.
+    """
+    steps = job.env.length.steps
+    shortened = len(found.cut) > 0 and not set(found.seeds) <= set(study.seeds)
+    ended = planned is not None and planned.at[-1] >= steps
+    return not ended and (shortened or bool(found.at[-1] > steps))
+
+
+def _evaluations_in(folder: Path, study: Study) -> bool:
+    """Whether a run folder has an evaluation of a planned seed that did not fail; else it can't be read."""
+    seeds = [seed_folder(folder, seed) for seed in study.seeds]
     return any(
-        read_rows(one / "metrics.jsonl", "eval") for one in seeds if not (one / "failure.json").exists()
+        read_rows(one / "metrics.jsonl", "eval")
+        for one in seeds
+        if (one / "metrics.jsonl").exists() and not (one / "failure.json").exists()
     )
 
 

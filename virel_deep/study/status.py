@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from heapq import heappop, heappush
 
 from virel_deep.results.tables import ScoreTable
 from virel_deep.study.decide import power_note, short_note
@@ -35,11 +36,7 @@ def plan_notes(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed], c
         return [*notes, "Times were not measured (--no-probe)."]
     hours = {job.name: speeds[job.name].core_hours(job.env.length) for job in jobs}
     total = sum(hours.values())
-    ends: dict[str, float] = {}
-    for job in jobs:  # one whose prior another learns comes after it
-        source = prior_job(study, job)
-        ends[job.name] = hours[job.name] + (0.0 if source is None else ends[source.name])
-    wall = max(total / cores, *ends.values())
+    wall = _end(study, jobs, hours, cores)
     notes.append(
         f"Expected: {total:.2f} core hours, about {wall:.2f} hours on {cores} core{'s' * (cores > 1)}."
     )
@@ -50,6 +47,25 @@ def plan_notes(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed], c
             f"It fits {share}." if excess <= 0 else f"It does not fit {share}: {excess:.2f} too many."
         )
     return notes
+
+
+def _end(study: Study, jobs: Sequence[Job], hours: Mapping[str, float], cores: int) -> float:
+    """Time at which the last job ends if every free core takes the first job that may start."""
+    free, waiting = [0.0] * cores, list(jobs)
+    ends: dict[str, float] = {}
+    sources = {job.name: prior_job(study, job) for job in jobs}
+    while waiting:
+        now = heappop(free)
+        ready = [
+            (max(now, 0.0 if source is None else ends[source.name]), job)
+            for job in waiting
+            if (source := sources[job.name]) is None or source.name in ends
+        ]
+        start, job = min(ready, key=lambda one: one[0])  # of several the first
+        waiting.remove(job)
+        ends[job.name] = start + hours[job.name]
+        heappush(free, ends[job.name])
+    return max(ends.values())
 
 
 def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:

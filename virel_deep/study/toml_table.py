@@ -1,6 +1,7 @@
 """Checked reading of TOML tables: values are read by type, and keys that were never read are errors."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from typing import Any, overload
 
 from virel_common.errors import InputError, require
@@ -8,6 +9,18 @@ from virel_common.errors import InputError, require
 REQUIRED: Any = object()
 """Default of a key that must be there."""
 CHOICES_SHOWN = 12
+
+
+def reject_dates(value: object, place: str, path: str = "") -> None:
+    """Raise `InputError` for the first date or time in parsed TOML, which no setting takes and JSON lacks."""
+    rule = "must be text, a number, a truth value, a list or a table"
+    require(not isinstance(value, date | time), f"{place}: {path}", str(value), rule)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            reject_dates(inner, place, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            reject_dates(inner, place, f"{path}[{i}]")
 
 
 class Table:
@@ -52,9 +65,10 @@ class Table:
         return default
 
     def text(self, key: str, default: str = REQUIRED) -> str:
-        """Read a non-empty string from a TOML table."""
+        """Read a non-empty string in one line from a TOML table."""
         value = self.take(key, default)
         require(isinstance(value, str) and value.strip() != "", self.name(key), value, "must be text")
+        require(len(value.splitlines()) == 1, self.name(key), value, "must be one line")
         return str(value)
 
     def texts(self, key: str, default: tuple[str, ...] = REQUIRED) -> tuple[str, ...]:

@@ -30,6 +30,10 @@ KNOWN = CSR_PARTS | {"transition", "reward", "gamma", "initial", "mask"}
 """Arrays that the file of an MDP may hold."""
 
 
+ZIP, NPY = (b"PK\x03\x04", b"PK\x05\x06"), b"\x93NUMPY"
+"""First bytes of an `.npz` archive and of a `.npy` file; numpy takes a file without them for a pickle."""
+
+
 def atomic_npz(path: Path, arrays: dict[str, Any], *, name: str = "path") -> None:
     """Write arrays to an `.npz` file atomically: all of them, or no file.
 
@@ -49,6 +53,9 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """Read all arrays of an `.npz` file, never unpickling; any damage raises `InputError`."""
     try:
         with path.open("rb") as file:  # np.load leaves the file open when the archive is truncated
+            if not file.read(len(NPY)).startswith((*ZIP, NPY)):
+                raise InputError(f"`{path}` must be an .npz archive; found a file that isn't one")
+            file.seek(0)
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"`{path}` must be an .npz archive; found a single array")
@@ -98,13 +105,23 @@ def map_npy_folder(path: Path) -> dict[str, NDArray[Any]]:
     out: dict[str, NDArray[Any]] = {}
     try:
         for file in sorted(path.glob("*.npy")):
+            _require_npy(file)
             large = file.stat().st_size >= MAPPED_FROM
             out[file.stem] = np.asarray(np.load(file, mmap_mode="r" if large else None, allow_pickle=False))
     except OSError as err:
         raise InputError(f"`{path}` must be a readable folder; {err.strerror or err}") from None
+    except InputError:
+        raise
     except BROKEN as err:
         raise InputError(f"`{path}` must hold .npy files without pickled objects; {err}") from None
     return out
+
+
+def _require_npy(path: Path) -> None:
+    """Raise `InputError` unless a file begins as a `.npy` file does."""
+    with path.open("rb") as file:
+        if file.read(len(NPY)) != NPY:
+            raise InputError(f"`{path.parent}` must hold .npy files; found {path.name}, which isn't one")
 
 
 def require_known_arrays(arrays: Collection[str], path: object) -> None:

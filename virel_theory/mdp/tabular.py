@@ -95,6 +95,11 @@ class TabularMDP:
         """Make copies and unpickled MDPs by the constructor, so that they are validated and read-only too."""
         return TabularMDP, (self.transition, self.reward, self.gamma, self.initial, self.mask)
 
+    def __repr__(self) -> str:
+        """Sizes, storage and discount in one line; the tables themselves are the attributes."""
+        sizes = f"S={self.n_states}, A={self.n_actions}, {self.n_pairs} pairs"
+        return f"TabularMDP({sizes}, {'sparse' if self.is_sparse else 'dense'}, gamma={self.gamma!r})"
+
     @property
     def n_states(self) -> int:
         """Number S of states of the MDP."""

@@ -37,8 +37,9 @@ def as_transition(transition: Any) -> tuple[Transition, int, int]:
         )
     dense = as_real(transition, name="transition")
     ok = dense.ndim == 3 and dense.shape[0] == dense.shape[2] and 0 not in dense.shape
-    by_action = dense.ndim == 3 and dense.shape[1] == dense.shape[2]
-    hint = f"must have shape [S, A, S]; {TOOLBOX}" if by_action else "must have shape [S, A, S]"
+    by_action = dense.ndim == 3 and dense.shape[1] == dense.shape[2] and 0 not in dense.shape
+    shape = "must have shape [S, A, S], S and A at least 1"
+    hint = f"{shape}; {TOOLBOX}" if by_action else shape
     require(ok, "transition", dense.shape, hint)
     return np.ascontiguousarray(dense), dense.shape[0], dense.shape[1]  # solvers read rows as memory has them
 
@@ -53,7 +54,7 @@ def _as_csr(transition: Any) -> tuple[Transition, int, int]:
         n_states > 0 and n_rows > 0 and n_rows % n_states == 0,
         "transition",
         (n_rows, n_states),
-        "must have shape [S*A, S]",
+        "must have shape [S*A, S], S and A at least 1",
     )
     csr = sparse.csr_array(transition)
     if csr.dtype != np.float64:
@@ -103,11 +104,8 @@ def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> Non
     if found is not None:
         row, total = found
         state, action = divmod(row, n_actions)
-        rule = (
-            "sum to 1"
-            if mask is None or mask[state, action]
-            else "be zero, as the mask says that the action does not exist"
-        )
+        exists = mask is None or mask[state, action]
+        rule = "sum to 1 in every row" if exists else "be zero in the row of an action that `mask` excludes"
         rounded = 0 < abs(total - 1) < ROUNDED and (mask is None or bool(mask[state, action]))
         hint = (
             "; divide rows that were rounded, or are float32, by their sums first (`normalise`)"
@@ -115,8 +113,7 @@ def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> Non
             else ""
         )
         raise InputError(
-            f"`transition` must {rule} in every row; "
-            f"found the sum {total!r} for state {state}, action {action}{hint}"
+            f"`transition` must {rule}; found the sum {total!r} for state {state}, action {action}{hint}"
         )
 
 

@@ -29,8 +29,8 @@ A correction that changes values by $c + e(s)$, $|e| \le h$, changes $Q_V$ by $\
 $\beta_+h + \gamma\delta|c|$ more: the other entries get $\gamma c$ added, and that much, with the rounding of
 the step, is added to what they may be off by. Where this would spoil the bound, or the bound falls no more,
 all actions are computed. In that second case a dense correction is solved directly: sweeps that end near
-their goal may leave as much as there was. All are computed too after a correction by banded elimination, whose
-factors take the memory of the table.
+their goal may leave as much as there was. All are computed too after a correction by banded elimination,
+whose factors take the memory of the table.
 """
 
 import numpy as np

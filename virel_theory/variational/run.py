@@ -47,7 +47,7 @@ def iterate(
     row = algorithm_row(algorithm)
     function = row.load()
     for name in settings:
-        require_known(settings_of(function), name, algorithm=algorithm)
+        require_known(settings_of(function), name, algorithm=algorithm, argument="settings")
     most = as_whole(steps, name="steps", least=1)
     bound = -np.inf if atol is None else as_non_negative(atol, name="atol")
     tasks = _as_tasks(mdp)

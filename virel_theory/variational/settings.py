@@ -102,12 +102,15 @@ def parse_settings(function: Callable[..., Any], texts: Sequence[str], *, algori
     return out
 
 
-def require_known(known: dict[str, Setting], name: str, *, algorithm: str) -> None:
-    """Raise `InputError`, with a list of all settings, unless `name` is one of them."""
+def require_known(known: dict[str, Setting], name: str, *, algorithm: str, argument: str = "set") -> None:
+    """Raise `InputError`, with a list of all settings, unless `name` is one of them.
+
+    `argument` is what gives them: an option, or the further arguments of a function.
+    """
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        found = f"`set` must name a setting of {algorithm}; found {name!r}{hint}"
+        found = f"`{argument}` must name a setting of {algorithm}; found {name!r}{hint}"
         raise InputError("\n".join([found, f"settings of {algorithm}:", *described(known)]))
 
 

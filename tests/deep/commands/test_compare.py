@@ -105,7 +105,10 @@ def test_bad_arguments_are_one_line_and_status_2(two_runs, tmp_path, capsys, arg
     runs = [str(two_runs[0])] * 2 if arguments == ["twice"] else arguments
     assert main_compare([*runs, "--out", str(tmp_path / "out")]) == 2
     assert not (tmp_path / "out").exists()
-    capsys.readouterr()
+    (line,) = capsys.readouterr().err.splitlines()
+    if arguments == ["no-such-folder"]:
+        what = "no-such-folder/config.json: No such file or directory"
+        assert line == f"virel compare: `run` must be a run folder; {what}"
 
 
 def test_an_unwritable_folder_is_one_line_and_status_2(two_runs, tmp_path, capsys):

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from virel_common.command import main
+from virel_common.errors import InputError
 from virel_deep.commands.presets import AXES, main_presets
-from virel_deep.design.presets import PRESETS
+from virel_deep.design.presets import PRESETS, preset_row
 from virel_deep.design.records import described
 
 
@@ -79,8 +82,13 @@ def test_a_wrong_name_is_one_line(capsys):
     assert main_presets(["ppo"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    known = ", ".join([*PRESETS, *AXES])
-    assert captured.err == f"virel presets: `preset` must be one of {known}; found 'ppo'\n"
+    known = f"{', '.join(PRESETS)}, or a part: {', '.join(AXES)}"
+    line = f"virel presets: `preset` must be one of {known}; found 'ppo'; did you mean mpo?\n"
+    assert captured.err == line
+    assert main_presets(["temprature"]) == 2
+    assert capsys.readouterr().err.endswith("; found 'temprature'; did you mean temperature?\n")
+    with pytest.raises(InputError, match=r"distral, iadp, hdp; found 'sca'; did you mean sac\?$"):
+        preset_row("sca")
 
 
 def test_it_is_a_sub_command_and_needs_no_torch():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.support.train_command import PENDULUM, TINY, arguments
-from virel_deep.commands.train import main_train
+from virel_deep.commands.train import _say_what_came_out, main_train
 from virel_deep.design.environment import EnvSpec
 from virel_deep.run.folder import locked, read_config
 from virel_deep.storage.checkpoint import load
@@ -29,7 +29,7 @@ BAD = [
     ({"preset": "ppo"}, "`preset` must be one of virel, beta, "),
     ({"env": None}, "`env` must be a Gymnasium id, like HalfCheetah-v5; found None"),
     ({"env": "HalfChetah-v5"}, "`env` must be a Gymnasium id; found 'HalfChetah-v5'; similar ids: "),
-    ({"env": "Blackjack-v1"}, "`observation` of Blackjack-v1 must be a flat `Box` (one axis) or `Discrete`"),
+    ({"env": "Blackjack-v1"}, "`observation` of Blackjack-v1 must be a flat `Box` (one axis, not empty) or "),
     ({"steps": None}, "`steps` must be given"),
     ({"steps": "1.5"}, "`steps` must be a whole number from 1 to 1e+15; found 1.5"),
     ({"steps": "0"}, "`steps` must be a whole number from 1 to 1e+15; found 0.0"),
@@ -155,6 +155,7 @@ def test_a_run_is_resumed_as_it_is(run, capsys, option):
     said = refused(["--resume", str(run), option], capsys)
     name = option.removeprefix("--").removeprefix("no-").partition("=")[0].replace("-", "_")
     assert said.startswith(f"`{name}` must not be given with --resume: the run folder fixes it; found ")
+    assert name != "set" or said.endswith("found ['gamma=0.5']")
 
 
 def test_a_goal_may_grow_and_the_run_keeps_its_command_and_versions(run, capsys, monkeypatch):
@@ -350,6 +351,8 @@ def test_a_finished_training_says_its_folder_and_its_last_evaluation(tmp_path, c
     *_, last = capfd.readouterr().err.splitlines()
     assert last.startswith(f"{run} is done: last evaluation ")
     assert last.endswith(f", mean of 2 seeds; see virel compare, evaluate, watch or export {run}")
+    _say_what_came_out([run.rename(tmp_path / "my run")])
+    assert capfd.readouterr().err.endswith(f" or export '{tmp_path}/my run'\n")
 
 
 @pytest.mark.parametrize(("text", "value"), [("false", False), ("False", False), ("true", True)])

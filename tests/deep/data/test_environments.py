@@ -273,6 +273,7 @@ def test_an_action_of_another_shape_is_refused():
         ({"action": MultiDiscrete([3, 2])}, r"`action` .* or `Discrete`; found MultiDiscrete\(\[3 2\]\)"),
         ({"action": Tuple([Discrete(2)])}, r"`action` .* or `Discrete`; found Tuple\(Discrete\(2\)\)"),
         ({"action": Box(-1, 1, (2, 2))}, "`action` of .* must be a flat `Box`"),
+        ({"action": Box(-1, 1, (0,))}, r"`action` of .* must be a flat `Box` \(one axis, not empty\)"),
         ({"action": Box(-np.inf, np.inf, (1,))}, "`action` of .* must have finite bounds.*inf"),
         (
             {"action": Box(np.float32([-1, -np.inf]), np.float32([1, 1]))},

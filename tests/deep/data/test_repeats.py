@@ -231,8 +231,10 @@ def test_one_that_fails_later_is_left_to_the_training():
 @pytest.mark.parametrize(("limit", "own", "said"), [(None, None, True), (9, None, False), (None, 9, False)])
 def test_an_environment_without_a_time_limit_gets_a_line(limit, own, said):
     env = registered(Plain, max_episode_steps=limit)
-    line = f"{env} has no time limit: of an episode that doesn't end, each 1,000 steps are scored as one; "
-    notes = [f"{line}--max-episode-steps sets a limit"] if said else []
+    line = (
+        f"{env} has no registered time limit: if an episode never ends, each 1,000 steps are scored as one; "
+    )
+    notes = [f"{line}max_episode_steps (--max-episode-steps) sets a limit"] if said else []
     assert looked_at(env, max_episode_steps=own).notes == notes
 
 
@@ -336,7 +338,7 @@ def test_every_environment_without_a_time_limit_gets_a_line():
     every = dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), 9)
     config = run_config("sac", limited, steps=9, seeds=(0,), tasks=tasks, copies=3, **every)
     assert [line.partition(" ")[0] for line in first_look(config).notes] == endless
-    assert looked_at(limited, eval_env=endless[0]).notes[0].startswith(f"{endless[0]} has no time limit")
+    assert looked_at(limited, eval_env=endless[0]).notes[0].startswith(f"{endless[0]} has no registered time")
 
 
 def test_each_environment_of_a_run_is_recorded_and_compared():

@@ -10,7 +10,7 @@ from virel_deep.data.environments import SeedEnvs
 from virel_deep.data.grids import LAKE_GOALS, LAKES, FrozenGoals, TwoRooms
 from virel_deep.data.making import make_env
 from virel_deep.data.reacher import TARGET_ENTRIES
-from virel_deep.design.environment import EnvSpec
+from virel_deep.design.environment import EnvSpec, numbered
 from virel_theory.models.draw import gridworld
 
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -59,6 +59,12 @@ def test_two_rooms_are_the_mdp_of_the_exact_counterpart(goal):
                 assert (reward, ended) == (-1.0, found == place[0] * 7 + place[1])
                 counts[found] += 1 / 1000
             assert np.abs(counts - exact[state, action]).max() <= 4 * (0.09 / 1000) ** 0.5
+
+
+def test_the_task_of_a_run_with_one_task_must_be_left_out():
+    with pytest.raises(InputError, match=r"^`task` must be left out: the run has one task; found 'goal=1'$"):
+        numbered("goal=1", [])
+    assert [numbered(task, ["goal=0", "goal=3"]) for task in ("goal=3", "1", "0")] == [1, 1, 0]
 
 
 def test_a_goal_or_size_that_is_not_there_is_one_line():

@@ -143,6 +143,17 @@ def test_every_setting_of_the_presets_has_a_value_that_it_refuses():
     assert {name for _, name, _, _ in BAD} >= known - {"kind"}
 
 
+def test_settings_of_a_part_given_as_a_dictionary_are_told_their_names():
+    with pytest.raises(InputError, match=r"be given by names like data\.batch; found \{'batch': 3\}"):
+        changed(PRESETS["sac"].algorithm, {"data": {"batch": 3}})
+
+
+def test_a_kind_that_this_process_does_not_know_may_be_one_of_the_users_own():
+    stored = encode(PRESETS["sac"].algorithm) | {"temperature": {"kind": "linear"}}
+    with pytest.raises(InputError, match=r"budget \(one of your own must be defined .*\); found 'linear'"):
+        decode(Algorithm, stored, "algorithm")
+
+
 @pytest.mark.parametrize("axis", ["value", "posterior", "prior", "temperature", "data"])
 def test_a_part_of_another_axis_or_none_is_refused(axis):
     for wrong in (None, Uniform() if axis != "prior" else Zero()):

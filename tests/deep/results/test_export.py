@@ -1,6 +1,8 @@
 """`virel export`: the file computes the policy, in the environment's range; a wrong graph gets no file."""
 
+import re
 import sys
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -12,10 +14,11 @@ from virel_common.files import StorageError
 from virel_deep.commands.results import main_export
 from virel_deep.data.actions import ActionRange
 from virel_deep.design.environment import EnvSpec
+from virel_deep.design.presets import PRESETS
 from virel_deep.results import export
 from virel_deep.results.export import build_model, check_model, export_policy, inside, reference
 from virel_deep.results.onnx_graph import ExportError
-from virel_deep.run.actors import TanhPerceptron
+from virel_deep.run.actors import ACTORS, TanhPerceptron
 from virel_deep.run.policy import Policy
 
 onnx = pytest.importorskip("onnx")
@@ -27,6 +30,16 @@ U = 2.0**-24
 
 def unit(n):
     return -np.ones(n, np.float32), np.ones(n, np.float32)
+
+
+def test_the_guide_names_the_presets_whose_policy_is_more_than_one_network():
+    guide = (Path(__file__).resolve().parents[3] / "docs/guide/your_environment.md").read_text()
+    [sentence] = re.findall(
+        r"^A policy that is more than one network.*?\n\n", guide, re.MULTILINE | re.DOTALL
+    )
+    makers = {name: ACTORS[type(row.algorithm.posterior)].__name__ for name, row in PRESETS.items()}
+    several = {name for name, maker in makers.items() if maker in {"_settling", "_planning", "_tilted"}}
+    assert set(re.findall("`([a-z-]+)`", sentence)) == several
 
 
 def run_model(model, observation):

@@ -90,7 +90,7 @@ def test_the_best_policy_of_a_last_evaluation_that_falls_away_falls_away_too(tmp
 def test_a_best_policy_that_was_not_kept_is_refused_by_name(tmp_path):
     train(tmp_path, small_run(tmp_path, "sac", PENDULUM, steps=40))
     with pytest.raises(
-        InputError, match=r"`best` must be left out: .* kept none \(--keep-best\); found True"
+        InputError, match=r"`best` must be left out: .* without --keep-best and has no best policy; found"
     ):
         load_policy(tmp_path, 0, best=True)
 

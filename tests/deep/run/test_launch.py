@@ -484,6 +484,13 @@ def test_a_run_that_is_interrupted_before_its_first_step_says_how_it_goes_on(tmp
         train(tmp_path, jobs=jobs)
 
 
+def test_a_folder_whose_name_has_a_space_is_quoted_in_the_command_that_continues_it(tmp_path, capsys):
+    run = tmp_path / "w 7"
+    work = Work("seed 0", run, None, [0], resume=True)
+    assert launch._bury(Death(work, "by SIGABRT", presence.Presence(0, 0, ""))) == []
+    assert f"; virel train --resume '{run}' continues it\n" in capsys.readouterr().err
+
+
 def test_a_run_that_has_begun_does_not_say_it(tmp_path, monkeypatch, capsys):
     small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=(0, 1))
     monkeypatch.setattr(launch, "_here", lambda *_: reach(tmp_path, 0, 10) or STOPPED)

@@ -120,7 +120,8 @@ def test_a_job_that_virel_train_continues_says_so_too(study):
     assert main_train(["--resume", str(job(study)), "--jobs", "1"]) == 0
     assert deviations(study) == []  # nothing was left to train
     assert main_train(["--resume", str(job(study)), "--steps", "80", "--jobs", "1"]) == 0
-    (line,) = deviations(study)
+    further, line = deviations(study)
+    assert further == "sac-mine: trained to step 80, the plan ends at 40: later scores do not count."
     assert ": the environment's source changed from " in line
 
 

@@ -114,6 +114,18 @@ def test_a_changed_file_is_noticed_by_every_action_and_the_recorded_plan_stays_i
     assert "`amend` must say why study.toml differs" in said
 
 
+def test_jobs_have_the_numbers_of_the_recorded_plan_in_whatever_order_a_file_lists_the_arms(folder, capsys):
+    out = write_jobs(folder / "out", study_of(), CURVES, unfinished=["td3-InvertedPendulum-v5"])
+    sac, td3 = (f'[arms.{name}]\npreset = "{name}"\n' for name in ("sac", "td3"))
+    assert sac + td3 in TWO_ARMS
+    (folder / "study.toml").write_text(TWO_ARMS.replace(sac + td3, td3 + sac))
+    assert run("plan", "--out", str(out), "--no-probe") == 0
+    planned = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if "Pendulum-v" in line]
+    assert planned[:4] == [["0", "sac"], ["1", "td3"], ["2", "sac"], ["3", "td3"]]
+    assert run("run", "--out", str(out), "--job", "0") == 0
+    assert "sac-InvertedPendulum-v5 is finished" in capsys.readouterr().err
+
+
 BAD = [
     (["run", "nothing.toml"], "nothing.toml: No such file"),
     (["run", "study.toml", "--jobs", "0"], "`jobs` must be at least 1; found 0"),

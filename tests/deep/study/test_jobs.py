@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 
 from tests.support.studies import study_of, write_jobs
+from virel_common.errors import InputError
 from virel_deep.study.jobs import job_folder, jobs_of
 from virel_deep.study.state import TAIL, job_state, newest_rows, unfinished
 
@@ -61,3 +63,50 @@ def test_the_end_of_a_long_file_is_read_without_halves_of_rows(tmp_path):
     assert found == rows[-len(found) :]
     assert TAIL / 100 < len(found) < len(rows)
     assert newest_rows(tmp_path / "nothing") == []
+
+
+def test_a_row_that_is_longer_than_the_end_of_a_file_is_found(tmp_path):
+    rows = [{"step": step, "kind": "eval", "wall": 1.0, "returns": [0.0] * TAIL} for step in (10, 20)]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 30, "ki')
+    assert newest_rows(path)[-1] == rows[-1]
+    path.write_text(json.dumps(rows[0])[:-1])
+    assert newest_rows(path) == []
+
+
+DAMAGED = [
+    ("seed-1/done.json", "{", "not JSON"),
+    ("seed-1/done.json", "[1]", "must hold an object"),
+    ("seed-1/done.json", '{"step": null}', "must be a whole number; found None"),
+    ("seed-1/done.json", '{"step": "x"}', "must be a whole number; found 'x'"),
+    ("seed-1/failure.json", "{}", "must be a whole number; found None"),
+    ("seed-1/failure.json", '{"step": "x", "what": "diverged"}', "must be a whole number; found 'x'"),
+    ("seed-1/failure.json", '{"step": 3}', "must be text; found None"),
+    ("config.json", "{", "not JSON"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), DAMAGED)
+def test_a_damaged_file_of_a_job_is_one_line(tmp_path, name, text, said):
+    path = write_jobs(tmp_path, study_of(), CURVES) / "jobs" / "sac-Pendulum-v1" / name
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        state_of(tmp_path, study_of())
+    assert str(path) in str(error.value)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"step": "x", "kind": "train", "wall": 1},
+        {"step": 3, "kind": "train", "wall": "x"},
+        {"step": 3, "kind": "train", "wall": 1, "steps_per_second": "x"},
+    ],
+)
+def test_a_damaged_row_does_not_keep_the_others_from_being_read(tmp_path, row):
+    path = tmp_path / "metrics.jsonl"
+    good = {"step": 2, "kind": "train", "wall": 1, "steps_per_second": 5.0}
+    path.write_text(json.dumps(good) + "\n" + json.dumps(row) + "\n")
+    assert newest_rows(path) == [good]

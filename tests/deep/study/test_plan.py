@@ -86,6 +86,15 @@ def test_an_arms_own_settings_win_and_factors_multiply_what_the_environment_has(
     assert (found.hidden, found.data.batch, found.reward_scale) == ((4,), 16, 50.0)
 
 
+def test_a_whole_number_times_a_factor_stays_one_if_it_can():
+    for factor, batch in ((2, 32), (0.5, 8)):
+        study = study_of(('preset = "td3"', f'preset = "td3"\nmultiply."data.batch" = {factor}'))
+        assert job_config(study, jobs_of(study)[1]).algorithm.data.batch == batch
+    study = study_of(('preset = "td3"', 'preset = "td3"\nmultiply."data.batch" = 0.3'))
+    with pytest.raises(InputError, match=r"`data\.batch` must be a whole number; found 4\.8"):
+        job_config(study, jobs_of(study)[1])
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -166,6 +175,23 @@ BAD = [
         "`study.toml: key in run` must be one of capacity, env_arguments",
     ),
     (("[decision]", "[decisions]"), "`study.toml: key in the file` must be one of"),
+    (
+        ("[decision]", "[run]\nenv_arguments = 3\n[decision]"),
+        "`study.toml: run.env_arguments` must be a table",
+    ),
+    (
+        ("[decision]", "[run]\nenv_arguments = { g = 2024-01-01 }\n[decision]"),
+        "`study.toml: run.env_arguments.g` must be text, a number, a truth value, a list or a table; found",
+    ),
+    (
+        ('"Pendulum-v1"]', '{ name = "p", id = "Pendulum-v1", arguments = { g = [1, 07:32:00] } }]'),
+        "`study.toml: environments[1].arguments.g[1]` must be text, a number, a truth value, a list",
+    ),
+    (
+        ('"Pendulum-v1"]', '{ name = "index.html", id = "Pendulum-v1" }]'),
+        "`study.toml: environments[1].name` must not be one of table.md, scores.csv, report.md, index.html",
+    ),
+    (('"Two arms"', '"Two\\narms"'), "`study.toml: title` must be one line; found"),
     (
         ("[decision]", "[run]\nstop_return = -10.0\n[decision]"),
         "`study.toml: run.stop_return` must be left out of a study with hypotheses: they compare arms at",

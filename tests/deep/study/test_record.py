@@ -71,6 +71,68 @@ def test_a_reason_without_a_change_or_a_plan_is_refused_and_nothing_is_made(tmp_
         register(study_of(), tmp_path / "out", FILE, amend="why")
 
 
+def test_a_reason_that_is_recorded_already_may_be_repeated(tmp_path):
+    """As by every job of an array, and by a job that its scheduler puts back into the queue."""
+    register(study_of(), tmp_path, FILE)
+    other = study_of(("level = 0.1", "level = 0.2"))
+    record = register(other, tmp_path, FILE, amend="milder")
+    assert register(other, tmp_path, FILE, amend="milder") == record == read_record(tmp_path)
+    with pytest.raises(InputError, match=r"`amend` must not be given: study\.toml is still the plan"):
+        register(other, tmp_path, FILE, amend="another reason")
+
+
+SECOND = '[[hypotheses]]\nname = "second"\nbetter = "td3"\nthan = "sac"\n'
+NO_VALUE = [
+    (("data.batch = 16", "data.batch = 16.0"), "settings.data.batch: 16 -> 16.0"),
+    (("[decision]", "[budget]\n[decision]"), "budget: absent -> {}"),
+    (("[decision]", "[run]\nenv_arguments = {}\n[decision]"), "run.env_arguments: absent -> {}"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), NO_VALUE, ids=[said for _, said in NO_VALUE])
+def test_a_change_that_changes_no_value_is_named_too(tmp_path, change, said):
+    record = register(study_of(), tmp_path, FILE)
+    other = study_of(change)
+    assert other.sha256 != study_of().sha256
+    assert differing(record, other) == [said]
+    assert differing(record, study_of()) == []
+
+
+def test_another_order_of_hypotheses_is_named(tmp_path):
+    record = register(study_of(("[decision]", SECOND + "[decision]")), tmp_path, FILE)
+    other = study_of(("[[hypotheses]]", SECOND + "[[hypotheses]]"))
+    assert differing(record, other) == ["order of hypotheses: ['first', 'second'] -> ['second', 'first']"]
+
+
+def test_a_recorded_plan_that_was_edited_later_is_damaged(tmp_path):
+    register(study_of(), tmp_path, FILE)
+    register(study_of(("level = 0.1", "level = 0.2")), tmp_path, FILE, amend="milder")
+    path = tmp_path / "plan.json"
+    whole = path.read_text()
+    for number, level in enumerate(("0.1", "0.2")):
+        path.write_text(whole.replace(f"level = {level}", "level = 0.4"))
+        with pytest.raises(InputError) as error:
+            read_record(tmp_path)
+        assert str(error.value).startswith(f"`{path}: plans[{number}].sha256` must be ")
+        assert "\n" not in str(error.value)
+    path.write_text(whole)
+    assert len(read_record(tmp_path).plans) == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"plans": []}, {"versions": [1]}, {"versions": {"torch": 2}}, {"precision": 3}]
+)
+def test_a_damaged_part_of_a_record_is_one_line(tmp_path, change):
+    register(study_of(), tmp_path, FILE)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError) as error:
+        read_record(tmp_path)
+    (name,) = change
+    assert str(error.value).startswith(f"`{path}: {name}` must ")
+    assert "\n" not in str(error.value)
+
+
 def test_jobs_without_their_plan_are_no_study(tmp_path):
     (tmp_path / "jobs").mkdir()
     with pytest.raises(InputError, match=r"`out` must not hold jobs without their plan\.json"):

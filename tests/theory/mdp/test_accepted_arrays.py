@@ -39,6 +39,25 @@ def test_a_sparse_transition_is_a_matrix_of_real_numbers(transition, rule):
         TabularMDP(transition, [[1.0]], 0.5)
 
 
+@pytest.mark.parametrize(
+    ("transition", "shape"),
+    [
+        (np.ones((0, 0, 0)), r"\[S, A, S\], S and A at least 1; found \(0, 0, 0\)"),
+        (sparse.csr_array((0, 2)), r"\[S\*A, S\], S and A at least 1; found \(0, 2\)"),
+    ],
+)
+def test_an_mdp_has_a_state_and_an_action(transition, shape):
+    with pytest.raises(InputError, match=f"`transition` must have shape {shape}"):
+        TabularMDP(transition, [[1.0]], 0.5)
+
+
+def test_an_mdp_is_shown_in_one_line_by_its_sizes():
+    transition, mask = np.full((2, 2, 2), 0.5), np.array([[True, True], [True, False]])
+    mdp = TabularMDP(transition * mask[..., None], np.ones((2, 2)), 0.9, mask=mask)
+    assert repr(mdp) == "TabularMDP(S=2, A=2, 3 pairs, dense, gamma=0.9)"
+    assert repr(mdp.to_sparse()) == "TabularMDP(S=2, A=2, 3 pairs, sparse, gamma=0.9)"
+
+
 def test_whole_numbers_truth_values_and_objects_are_numbers():
     for kind in (np.int8, np.bool_, np.object_, np.float32):
         assert TabularMDP(ONE.astype(kind), np.ones((1, 1), kind), 0.5).reward.tolist() == [[1.0]]

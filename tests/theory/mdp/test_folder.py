@@ -86,7 +86,7 @@ def test_a_folder_of_something_else_is_neither_replaced_nor_read(tmp_path):
     with pytest.raises(InputError, match="must hold the array 'reward'"):
         load_mdp(other)
     (other / "reward.npy").write_bytes(b"nonsense")
-    with pytest.raises(InputError, match=r"must hold \.npy files"):
+    with pytest.raises(InputError, match=r"must hold \.npy files; found reward\.npy, which isn't one$"):
         load_mdp(other)
 
 
@@ -136,7 +136,7 @@ def test_rows_of_actions_that_do_not_exist_must_be_empty(monkeypatch):
     monkeypatch.setattr(validation, "LARGE", 1)
     mdp = example(sparse=True, missing=0.4)
     TabularMDP(mdp.transition, mdp.reward, 0.9, mask=mdp.mask)
-    with pytest.raises(InputError, match="must be zero, as the mask says"):
+    with pytest.raises(InputError, match="must be zero in the row of an action that `mask` excludes"):
         TabularMDP(example(sparse=True).transition, mdp.reward, 0.9, mask=mdp.mask)
 
 

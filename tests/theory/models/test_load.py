@@ -95,6 +95,16 @@ def test_an_npy_file_under_another_name_is_an_error(tmp_path):
         load_mdp(path)
 
 
+@pytest.mark.parametrize("data", [b"print('a program')", b""], ids=["text", "empty"])
+def test_a_file_that_is_no_archive_is_said_to_be_none(tmp_path, data):
+    path = tmp_path / "more.npz"
+    path.write_bytes(data)
+    with pytest.raises(
+        InputError, match=r"more\.npz` must be an \.npz archive; found a file that isn't one$"
+    ):
+        load_mdp(path)
+
+
 def test_importing_load_imports_neither_gymnasium_nor_numba():
     heavy = "{'gymnasium', 'numba', 'torch'}"
     script = f"import sys, virel_theory.models.load; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"

@@ -91,7 +91,7 @@ def test_a_list_of_one_mdp_is_that_mdp_and_one_mdp_is_a_list_of_tasks():
         (("mpo", ONE), {"epsilon": "a"}, "`epsilon` must be a single number; found 'a'"),
         (("mpo", ONE), {"atol": None, "steps": "a"}, "`steps` must be a positive integer; found 'a'"),
         (("mpo", [ONE, ONE]), {}, "`mdp` must be a single MDP for mpo"),
-        (("mpo", ONE), {"epsilonn": 1}, "`set` must name a setting of mpo; found 'epsilonn'"),
+        (("mpo", ONE), {"epsilonn": 1}, "`settings` must name a setting of mpo; found 'epsilonn'"),
         (("mpo", ONE), {"steps": 1.5}, "`steps` must be a positive integer"),
         (("mpo", ONE), {"steps": True}, "`steps` must be a positive integer"),
         (("mpo", ONE), {"atol": np.nan}, "`atol` must be non-negative"),

@@ -3,6 +3,7 @@ import pytest
 import tests.support.claims as fake
 from verify.commands.documents import main_explain
 from verify.engine import registry
+from verify.report import explain, tables
 
 
 def test_an_explanation_says_what_is_printed_what_came_out_and_what_holds(monkeypatch, capsys):
@@ -32,11 +33,17 @@ def test_bad_input_is_one_line_and_status_2(monkeypatch, capsys, args):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_no_error_is_minus_zero():
+    row = {"verdict": "HOLDS", "expected": "HOLDS", "error": -0.0, "bound": 1e-9, "instances": 1}
+    assert explain._verdict(row) == "**Verdict.** HOLDS (error 0 against the bound 1e-09); 1 instance."
+    assert tables.number(-0.0) == "0.00e+00"
+
+
 def test_a_check_that_raises_is_one_line_and_the_others_are_explained(monkeypatch, capsys):
     monkeypatch.setattr(registry, "all_claims", fake.registry(fake.ERROR, fake.REFUTED))
     assert main_explain(["error", "refuted"]) == 1
     out, err = capsys.readouterr()
-    assert err == "virel explain: error: ZeroDivisionError: a bug in the check\n"
+    assert err == "virel explain: error: ZeroDivisionError: a bug in the check; on x = 5\n"
     assert "**As printed.** x < 17" in out
 
 
