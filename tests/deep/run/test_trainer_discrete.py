@@ -60,7 +60,7 @@ def test_observations_and_actions_in_the_replay_are_one_hot_and_warm_up_takes_bo
     assert (policy.act(4).dtype, np.shape(policy.act(4))) == (np.int64, ())
     for wrong, message in (
         (7, "an observation is 7; it must be from 2 to 6"),
-        (np.eye(5), r"must be a number, or \[N\]; found \(5, 5\)"),
+        (np.eye(5), r"must be a number, or have shape \[N\] with N at least 1; found \(5, 5\)"),
         (np.nan, "must be finite"),
     ):
         with pytest.raises(InputError, match=f"`observation`.*{message}"):
