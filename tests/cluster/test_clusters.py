@@ -13,16 +13,18 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import NoneType
 
 import pytest
 
-from tests.support import jobs
+from tests.support import jobs, lives
 from virel_common.engine import parse_engine
 from virel_common.errors import InputError
-from virel_common.jobs import run_jobs
+from virel_common.jobs import ended_jobs, run_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -164,6 +166,20 @@ def test_jobs_run_on_both_workers_in_this_folder(cluster, tmp_path, monkeypatch)
 def test_an_exception_travels(cluster):
     with pytest.raises(ValueError, match="no such thing"):
         on_two(jobs.fails, [("no such thing",)], cluster[0])
+
+
+def test_a_job_that_fails_stops_no_other_and_one_that_is_stopped_starts_again(cluster, tmp_path):
+    good, raises, killed = (tmp_path / name for name in ("good", "raises", "killed"))
+    found = ended_jobs(
+        lives.trains, [(good,), (raises,), (killed,), (good,)], engine=parse_engine(cluster[0]), jobs=2
+    )
+    by_number = {one.number: one for one in found}
+    assert [by_number[i].result for i in range(4)] == [0, None, None, 0]
+    assert [type(by_number[i].error) for i in range(4)] == [NoneType, RuntimeError, BrokenExecutor, NoneType]
+    stopped = [(str(tmp_path / "twice"), 2), (str(tmp_path / "never"), 0)]
+    ended = ended_jobs(lives.stopped_until, stopped, engine=parse_engine(cluster[0]), jobs=2)
+    again = {one.number: one.result for one in ended}
+    assert again == {0: 3, 1: 1}
 
 
 def test_an_interrupt_lets_running_jobs_save_and_starts_no_other(cluster, tmp_path):
