@@ -41,7 +41,8 @@ from virel_theory.mdp.validation import (
 class TabularMDP:
     r"""Finite MDP $\langle S, A, r, p(s'|h), \gamma, p_0 \rangle$, Eq. (1).
 
-    Validated once, then read-only; arrays of the right type are kept without a copy.
+    Validated once, then read-only. Arrays of the right type are kept without a copy: whoever writes to them
+    afterwards has an MDP that passed no check, and bounds that are false.
     Deviation: 1. actions may be missing in some states (`mask`), as in every real MDP; the paper has one
         action set.
 
