@@ -26,6 +26,8 @@ def beginning(start: ArrayLike | None, mdp: TabularMDP) -> Begin | None:
     if start is None:
         return None
     given = as_array(start, name="start")
+    rule = "must be values (floats) or actions (integers), one per state"
+    require(given.dtype.kind != "b", "start", "truth values", rule)
     if given.dtype.kind in "iu":
         return _from_policy(_as_actions(given, mdp))
     values = as_values(start, mdp, name="start")
@@ -60,12 +62,10 @@ def _as_actions(given: NDArray[np.integer], mdp: TabularMDP) -> NDArray[np.intp]
     """Actions `[S]`, one that exists in every state."""
     rule = "must be values (floats) or actions (integers), one per state: shape"
     require(given.shape == (mdp.n_states,), "start", given.shape, f"{rule} [{mdp.n_states}]")
-    actions = given.astype(np.intp)
-    inside = (actions >= 0) & (actions < mdp.n_actions)
-    exists = inside & mdp.available[np.arange(mdp.n_states), np.where(inside, actions, 0)]
+    inside = (given >= 0) & (given < mdp.n_actions)
+    actions = np.where(inside, given, 0).astype(np.intp)
+    exists = inside & mdp.available[np.arange(mdp.n_states), actions]
     if not exists.all():
         state = int(np.argmin(exists))
-        raise InputError(
-            f"`start` must give actions that exist; found {int(actions[state])} in state {state}"
-        )
+        raise InputError(f"`start` must give actions that exist; found {int(given[state])} in state {state}")
     return actions
