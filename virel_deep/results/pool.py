@@ -27,7 +27,6 @@ def read_pooled(folders: Sequence[Path], *, steps: int | None = None) -> tuple[l
     read: list[Run] = []
     errors: list[NotEvaluatedError] = []
     for folder in folders:
-        _require_run(folder)
         try:
             read += read_with_tasks(folder)
         except NotEvaluatedError as error:
@@ -44,15 +43,6 @@ def read_pooled(folders: Sequence[Path], *, steps: int | None = None) -> tuple[l
     if len(left_out) == 1:
         raise errors[0]
     raise InputError(f"`runs` must include one with an evaluation; {'; '.join(left_out)}")
-
-
-def _require_run(folder: Path) -> None:
-    """Raise `InputError`, in the words of the commands that take one run, unless a folder has a run."""
-    path = folder / "config.json"
-    try:
-        path.stat()
-    except OSError as error:
-        raise InputError(f"`run` must be a run folder; {path}: {error.strerror or error}") from None
 
 
 def pooled(runs: Sequence[Run]) -> list[Run]:

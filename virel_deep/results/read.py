@@ -129,7 +129,7 @@ def read_run(folder: Path, *, task: str | None = None) -> Run:
         InputError: `folder` is not a run folder, or a file in it is damaged.
         NotEvaluatedError: no seed has an evaluation, or no step has one of every seed.
     """
-    document = _json(folder / "config.json")
+    document = _json(folder / "config.json", missing="`run` must be a run folder; ")
     config = document.get("config")
     require(isinstance(config, dict), f"{folder}/config.json", document, "must have an object `config`")
     assert isinstance(config, dict)
@@ -226,11 +226,12 @@ def _return(row: dict[str, Any], path: Path) -> float:
     return float(value)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path, *, missing: str = "") -> dict[str, Any]:
+    """Read a JSON object; `missing` begins the message on a file that can't be read."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+        raise InputError(f"{missing}{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     require(isinstance(document, dict), str(path), document, "must hold an object")

@@ -124,7 +124,8 @@ def _planned(run: Run, study: Study, job: Job) -> Run | None:
     if not kept or run.at[0] > steps:
         return None
     seeds, env = tuple(run.seeds[i] for i in kept), job.env.name + run.env.removeprefix(job.env.id)
-    return replace(run.until(steps), env=env, seeds=seeds, returns=run.until(steps).returns[kept])
+    cut = run.until(steps)
+    return replace(cut, env=env, seeds=seeds, returns=cut.returns[kept])
 
 
 def _lost_end(found: Run, planned: Run | None, study: Study, job: Job) -> bool:
