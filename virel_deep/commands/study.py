@@ -1,5 +1,6 @@
 """The commands `virel study plan`, `run`, `status` and `report`: parse options, call the library, print."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -102,12 +103,20 @@ def _start(options: RunOptions) -> int:
         status, waiting = run_on_cluster(engine, study, out, work, slots)
     if status != STOPPED:
         _say_waiting(out, study, waiting)
-    command = f"{options.study} --out {out}"
+    folder = ("--out", str(out))
     if status == STOPPED:
-        say(f"stopped; continue with: virel study run {command}")
+        again = shlex.join(("virel", "study", "run", str(options.study), *folder, *_where(options)))
+        say(f"stopped; continue with: {again}")
     elif status == COMPLETE:
-        say(f"every job is finished; next: virel study report {command}")
+        report = shlex.join(("virel", "study", "report", str(options.study), *folder))
+        say(f"every job is finished; next: {report}")
     return max(status, 1 if failures else 0)
+
+
+def _where(options: RunOptions) -> list[str]:
+    """Arguments of `virel study run` that say where, and how many at a time, its jobs run."""
+    jobs = [] if options.jobs is None else ["--jobs", str(options.jobs)]
+    return jobs if options.engine is None else [*jobs, "--engine", options.engine]
 
 
 def _here(

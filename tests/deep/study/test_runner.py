@@ -131,15 +131,16 @@ def children(pid):
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGUSR1, marks=pytest.mark.long)])
 def test_a_signal_saves_where_the_jobs_are_and_says_how_to_continue(study, number):
     slowed(study)
-    process = begin(study, "out")
-    wait_for(lambda: saved(study / "out"))
+    process = begin(study, "out", "--jobs", "2")
+    wait_for(lambda: saved(study / "out", jobs=2))  # one that still imports has nothing to save
     os.killpg(process.pid, number)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130, said
-    assert "stopped; continue with: virel study run study.toml --out out" in said
-    seeds = sorted((study / "out" / "jobs" / JOBS[0]).glob("seed-*"))
-    (newest,) = {load(seed / "checkpoints").step for seed in seeds}
-    assert newest >= max(metrics(seed)[-1]["step"] for seed in seeds)  # nothing that was logged is lost
+    assert "stopped; continue with: virel study run study.toml --out out --jobs 2" in said
+    for job in JOBS:
+        seeds = sorted((study / "out" / "jobs" / job).glob("seed-*"))
+        (newest,) = {load(seed / "checkpoints").step for seed in seeds}
+        assert newest >= max(metrics(seed)[-1]["step"] for seed in seeds)  # nothing that was logged is lost
 
 
 def running(pid):
