@@ -3,15 +3,16 @@
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, shown
 
 TEMPORARY = ".tmp-"
 """Prefix of every temporary name. A file found under such a name was left by a killed process."""
@@ -208,6 +209,27 @@ def read_checked(path: Path, stamp: Stamp) -> bytes:
         raise InputError(f"{path}: {error.strerror or error}") from error
     _require_stamp(path, Stamp(hashlib.sha256(data).hexdigest(), len(data)), stamp)
     return data
+
+
+def read_object(path: Path, prefix: str = "") -> dict[str, Any]:
+    """Read a JSON object from a file.
+
+    Args:
+        path: file in UTF-8.
+        prefix: beginning of the message on a file that can't be read.
+
+    Raises:
+        InputError: the file can't be read, is not JSON, or holds something else than an object.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{prefix}{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: must hold a JSON object; found {shown(document)}")
+    return document
 
 
 def check_stamp(path: Path, stamp: Stamp) -> None:

@@ -166,10 +166,15 @@ def _status(options: StatusOptions) -> int:
     from virel_deep.study.status import status_notes, status_table  # noqa: PLC0415
 
     study, out, record = _recorded(options.study, options.out)
-    states = [job_state(out, record.study, job) for job in check_jobs(record.study, str(out / FILE))]
-    _print([status_table(record.study, states)], status_notes(states))
+    states, damaged = [], []
+    for job in check_jobs(record.study, str(out / FILE)):
+        try:
+            states.append(job_state(out, record.study, job))
+        except InputError as error:  # the others' state can be told
+            damaged.append(f"{job.name} can't be read: {error}")
+    _print([status_table(record.study, states)], status_notes(states, damaged))
     _say_changes(record, study, options.study)
-    return 0 if all(state.finished for state in states) else 1
+    return 2 if damaged else 0 if all(state.finished for state in states) else 1
 
 
 def _report(options: ReportOptions) -> int:

@@ -52,7 +52,7 @@ class RunOptions:
 class StatusOptions:
     """Print how far each job of a study has come, which seeds failed, and the time left.
 
-    Exit status: 0 every job is finished; 1 some are not; 2 bad input.
+    Exit status: 0 every job is finished; 1 some are not; 2 bad input, or a job whose files are damaged.
     """
 
     study: StudyFile

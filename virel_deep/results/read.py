@@ -4,10 +4,9 @@ Only `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` if give
 `metrics.jsonl` are read. So runs of other libraries can be compared if they are written in this format.
 """
 
-import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
+from virel_common.files import read_object
 from virel_deep.design.environment import labels
 from virel_deep.design.records import dotted
 from virel_deep.results.statistics import Scores
@@ -110,26 +110,29 @@ def means(returns: Scores) -> Scores:
     return of_each
 
 
-def read_with_tasks(folder: Path) -> list[Run]:
+def read_with_tasks(folder: Path, *, only: Collection[int] | None = None) -> list[Run]:
     """Read a run, and after it its returns in each of its tasks, as runs in environments of their own.
 
     Raises:
         InputError: as `read_run`.
     """
-    whole = read_run(folder)
-    return [whole, *(read_run(folder, task=name) for name in _task_names(whole.settings))]
+    whole = read_run(folder, only=only)
+    return [whole, *(read_run(folder, task=name, only=only) for name in _task_names(whole.settings))]
 
 
-def read_run(folder: Path, *, task: str | None = None) -> Run:
+def read_run(folder: Path, *, task: str | None = None, only: Collection[int] | None = None) -> Run:
     """Read the evaluation returns in a run folder; the run may be unfinished.
 
-    With a `task` they are those in one task of several, else their means over tasks.
+    Args:
+        folder: run folder.
+        task: task of several that the returns are of; without it they are means over tasks.
+        only: seeds to be read, if they are in the folder; without it all.
 
     Raises:
         InputError: `folder` is not a run folder, or a file in it is damaged.
         NotEvaluatedError: no seed has an evaluation, or no step has one of every seed.
     """
-    document = _json(folder / "config.json", missing="`run` must be a run folder; ")
+    document = read_object(folder / "config.json", "`run` must be a run folder; ")
     config = document.get("config")
     require(isinstance(config, dict), f"{folder}/config.json", document, "must have an object `config`")
     assert isinstance(config, dict)
@@ -138,7 +141,7 @@ def read_run(folder: Path, *, task: str | None = None) -> Run:
         require(
             type(value) is kind, f"{folder}/config.json: {name}", value, f"must be of type {kind.__name__}"
         )
-    evaluations, left_out = _evaluations(folder, task)
+    evaluations, left_out = _evaluations(folder, task, only)
     if not evaluations:
         why = "; ".join(left_out) or "no seed-<s> folder"
         rule = f"`run` must hold a seed with evaluations ({why})"
@@ -173,13 +176,17 @@ def _task_names(config: dict[str, Any]) -> list[str]:
     return labels(config.get("tasks") or ())
 
 
-def _evaluations(folder: Path, task: str | None) -> tuple[dict[int, dict[int, float]], tuple[str, ...]]:
+def _evaluations(
+    folder: Path, task: str | None, only: Collection[int] | None
+) -> tuple[dict[int, dict[int, float]], tuple[str, ...]]:
     """Read each seed's returns by step, in a task or in all, and why other seeds are left out."""
     out: dict[int, dict[int, float]] = {}
     left_out = []
     for seed, path in sorted(_seed_folders(folder)):
+        if only is not None and seed not in only:
+            continue
         if (path / "failure.json").exists():
-            failure = _json(path / "failure.json")
+            failure = read_object(path / "failure.json")
             left_out.append(
                 f"seed {seed} failed at step {failure.get('step')} ({failure.get('what')}) and does not count"
             )
@@ -208,7 +215,7 @@ def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> It
 def _rule(folder: Path, seed: int) -> str:
     """Rule that stopped a seed early, as the end of a phrase; empty if none did."""
     path = folder / f"seed-{seed}" / "done.json"
-    rule = _json(path).get("stopped") if path.exists() else None
+    rule = read_object(path).get("stopped") if path.exists() else None
     return f" (stopped: {rule})" if rule else ""
 
 
@@ -224,16 +231,3 @@ def _return(row: dict[str, Any], path: Path) -> float:
             f"{path}: the evaluation at step {row['step']} must have a `return`; found {value!r}"
         )
     return float(value)
-
-
-def _json(path: Path, *, missing: str = "") -> dict[str, Any]:
-    """Read a JSON object; `missing` begins the message on a file that can't be read."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{missing}{path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    require(isinstance(document, dict), str(path), document, "must hold an object")
-    assert isinstance(document, dict)
-    return document

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError, require
-from virel_common.files import StorageError, lock_folder, write_atomically
+from virel_common.files import StorageError, lock_folder, read_object, write_atomically
 from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import RunConfig, from_json, to_json
 from virel_deep.versions import run_versions
@@ -157,16 +157,8 @@ def _write(run: Path, document: dict[str, Any]) -> None:
 
 def _read(run: Path) -> dict[str, Any]:
     path = run / FILE
-    try:
-        document: Any = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"`run` must be a run folder; {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    if not (isinstance(document, dict) and isinstance(document.get("config"), dict)):
-        raise InputError(
-            f"{path}: must be a JSON object with an object `config`; found {str(document)[:80]!r}"
-        )
+    document = read_object(path, "`run` must be a run folder; ")
+    require(isinstance(document.get("config"), dict), str(path), document, "must have an object `config`")
     if document.get("format") != FORMAT:
         raise InputError(
             f"{path}: `format` must be {FORMAT} for this version of virel; found {document.get('format')!r}"

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from virel_deep.results.names import Entry
-from virel_deep.results.read import Run, means, read_with_tasks
+from virel_deep.results.read import NotEvaluatedError, Run, means, read_with_tasks
 from virel_deep.results.statistics import Scores
-from virel_deep.run.folder import seed_folder
-from virel_deep.run.metrics import read_rows
 from virel_deep.study.jobs import Job, job_folder, jobs_of
 from virel_deep.study.plan import Score, Study
 from virel_deep.study.state import JobState, job_state
@@ -106,48 +104,38 @@ def read_results(out: Path, study: Study) -> list[Result]:
 def _result(out: Path, study: Study, job: Job) -> Result:
     folder = job_folder(out, job)
     state = job_state(out, study, job)  # first: what is written from now on can't make it complete
-    evaluated = (folder / "config.json").exists() and _evaluations_in(folder, study)
-    found = read_with_tasks(folder) if evaluated else []
-    run, *of_tasks = [_planned(one, study, job) for one in found] or [None]
+    found = _evaluated(folder, study) if (folder / "config.json").exists() else []
+    run, *of_tasks = [_planned(one, job) for one in found] or [None]
     result = Result(state, run, tuple(filter(None, of_tasks)))
     scored = set(study.seeds) <= result.scores("final").keys()
-    lost = len(found) > 0 and _lost_end(found[0], run, study, job)
+    lost = len(found) > 0 and _lost_end(found[0], run, job)
     return result.unfinished() if lost or not scored else result
 
 
-def _planned(run: Run, study: Study, job: Job) -> Run | None:
-    """Evaluations of a job as far as they are the plan's, with the name that its environment has there.
+def _evaluated(folder: Path, study: Study) -> list[Run]:
+    """Evaluations of a study's seeds in a run folder, then those in each of several tasks; maybe none."""
+    try:
+        return read_with_tasks(folder, only=study.seeds)
+    except NotEvaluatedError:
+        return []
 
-    None if there are none.
-    """
-    kept, steps = [i for i, seed in enumerate(run.seeds) if seed in study.seeds], job.env.length.steps
-    if not kept or run.at[0] > steps:
+
+def _planned(run: Run, job: Job) -> Run | None:
+    """Evaluations up to the plan's last step, with the name that the environment has there; maybe none."""
+    steps = job.env.length.steps
+    if run.at[0] > steps:
         return None
-    seeds, env = tuple(run.seeds[i] for i in kept), job.env.name + run.env.removeprefix(job.env.id)
-    cut = run.until(steps)
-    return replace(cut, env=env, seeds=seeds, returns=cut.returns[kept])
+    return replace(run.until(steps), env=job.env.name + run.env.removeprefix(job.env.id))
 
 
-def _lost_end(found: Run, planned: Run | None, study: Study, job: Job) -> bool:
-    """Whether the last evaluation of the plan is missing because of training that is not in the plan.
+def _lost_end(found: Run, planned: Run | None, job: Job) -> bool:
+    """Whether the plan's last evaluation is missing because of training beyond it.
 
-    Training beyond the last step replaces the evaluation there by later ones, unless it is a regular one. A
-    seed that is not in the plan takes its evaluations from all if it has fewer.
+    Such training replaces the evaluation at the last step by later ones, unless it is a regular one.
     """
     steps = job.env.length.steps
-    shortened = len(found.cut) > 0 and not set(found.seeds) <= set(study.seeds)
     ended = planned is not None and planned.at[-1] >= steps
-    return not ended and (shortened or bool(found.at[-1] > steps))
-
-
-def _evaluations_in(folder: Path, study: Study) -> bool:
-    """Whether a run folder has an evaluation of a planned seed that did not fail; else it can't be read."""
-    seeds = [seed_folder(folder, seed) for seed in study.seeds]
-    return any(
-        read_rows(one / "metrics.jsonl", "eval")
-        for one in seeds
-        if (one / "metrics.jsonl").exists() and not (one / "failure.json").exists()
-    )
+    return not ended and bool(found.at[-1] > steps)
 
 
 def entries_of(results: Sequence[Result]) -> list[Entry]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from virel_common.errors import InputError, require
+from virel_common.errors import require
+from virel_common.files import read_object
 from virel_deep.run.folder import read_config, seed_folder
 from virel_deep.study.jobs import Job, job_folder, prior_job
 from virel_deep.study.plan import Study
@@ -136,9 +137,9 @@ def _is_row(row: Mapping[str, Any]) -> bool:
 
 def _failure(run: Path, seed: int) -> Failure | None:
     path = seed_folder(run, seed) / "failure.json"
-    document = _document(path)
-    if document is None:
+    if not path.exists():
         return None
+    document = read_object(path)
     step, what, detail = (document.get(name) for name in ("step", "what", "detail"))
     require(type(step) is int, f"{path}: step", step, "must be a whole number")
     require(isinstance(what, str), f"{path}: what", what, "must be text")
@@ -148,9 +149,9 @@ def _failure(run: Path, seed: int) -> Failure | None:
 def _done(run: Path, seed: int) -> int:
     """Step at which a seed finished training; -1 if it has not, and beyond any if a rule stopped it."""
     path = seed_folder(run, seed) / "done.json"
-    document = _document(path)
-    if document is None:
+    if not path.exists():
         return -1
+    document = read_object(path)
     step = document.get("step")
     require(type(step) is int, f"{path}: step", step, "must be a whole number")
     return sys.maxsize if "stopped" in document else int(step or 0)
@@ -160,20 +161,6 @@ def all_done(run: Path) -> bool:
     """Whether every seed of a run has recorded that it reached the last step, or that a rule stopped it."""
     config = read_config(run)
     return all(_done(run, seed) >= config.steps for seed in config.seeds)
-
-
-def _document(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object from a file; None if there is no file."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-    require(isinstance(document, dict), str(path), document, "must hold an object")
-    return dict(document)
 
 
 def unfinished(states: Sequence[JobState]) -> list[Job]:

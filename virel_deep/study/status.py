@@ -75,7 +75,7 @@ def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
             str(one.job.number),
             one.job.name,
             _state(one),
-            f"{one.step:,} of {one.job.env.length.steps:,}",
+            f"{min(one.step, one.job.env.length.steps):,} of {one.job.env.length.steps:,}",
             _remaining(one),
             _newest(one),
         )
@@ -85,15 +85,15 @@ def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
     return ScoreTable(study.title, columns, rows)
 
 
-def status_notes(states: Sequence[JobState]) -> list[str]:
-    """Notes below a study's status: one sentence per failed seed, and the total core time left."""
+def status_notes(states: Sequence[JobState], damaged: Sequence[str] = ()) -> list[str]:
+    """Notes below a study's status: one line per failed seed and per damaged job, and how many are finished."""
     notes = [
         f"{one.job.name}, seed {bad.seed}: {bad.what} at step {bad.step}: {bad.detail}"
         for one in states
         for bad in one.failures
     ]
     done = sum(one.finished for one in states)
-    return [*notes, f"{done} of {len(states)} jobs are finished."]
+    return [*notes, *damaged, f"{done} of {len(states) + len(damaged)} jobs are finished."]
 
 
 def _newest(one: JobState) -> str:

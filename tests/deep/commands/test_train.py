@@ -141,7 +141,7 @@ def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
     said = refused(["--resume", str(tmp_path / "nowhere")], capsys)
     assert said.startswith("`run` must be a run folder; ")
     (tmp_path / "config.json").write_text("{}")
-    assert "must be a JSON object with an object `config`" in refused(["--resume", str(tmp_path)], capsys)
+    assert "must have an object `config`" in refused(["--resume", str(tmp_path)], capsys)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_half_written_last_line_is_passed_over(two_runs):
     [
         (lambda run: (run / "config.json").unlink(), "config.json: No such file"),
         (lambda run: (run / "config.json").write_text("{"), "config.json: not JSON"),
-        (lambda run: (run / "config.json").write_text("[]"), "must hold an object"),
+        (lambda run: (run / "config.json").write_text("[]"), "must hold a JSON object"),
         (lambda run: (run / "config.json").write_text('{"config": {"preset": 3}}'), "preset.*found 3"),
         (lambda run: (run / "seed-0" / "metrics.jsonl").write_text("no\n"), r"metrics.jsonl:1: not JSON"),
     ],

@@ -76,7 +76,7 @@ def test_a_row_that_is_longer_than_the_end_of_a_file_is_found(tmp_path):
 
 DAMAGED = [
     ("seed-1/done.json", "{", "not JSON"),
-    ("seed-1/done.json", "[1]", "must hold an object"),
+    ("seed-1/done.json", "[1]", "must hold a JSON object"),
     ("seed-1/done.json", '{"step": null}', "must be a whole number; found None"),
     ("seed-1/done.json", '{"step": "x"}', "must be a whole number; found 'x'"),
     ("seed-1/failure.json", "{}", "must be a whole number; found None"),
