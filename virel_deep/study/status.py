@@ -86,7 +86,7 @@ def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
 
 
 def status_notes(states: Sequence[JobState], damaged: Sequence[str] = ()) -> list[str]:
-    """Notes below a study's status: one line per failed seed and per damaged job, and how many are finished."""
+    """Notes below a study's status: a line per failed seed and damaged job, and how many are finished."""
     notes = [
         f"{one.job.name}, seed {bad.seed}: {bad.what} at step {bad.step}: {bad.detail}"
         for one in states

@@ -96,7 +96,7 @@ def test_a_seed_that_is_not_in_the_plan_has_no_score_and_is_a_deviation(out):
     assert markdown(after, after.parts) == markdown(before, before.parts)
     assert deviations(after) == [f"{NAME}: has seeds that are not in the plan and do not count: 7."]
     log = run / "seed-7" / "metrics.jsonl"
-    log.write_text("".join(log.read_text().splitlines(keepends=True)[:4]))  # fewer evaluations than the others
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:4]))  # fewer than the others
     after = report(out)
     assert markdown(after, after.parts) == markdown(before, before.parts)
     shutil.copy(run / "config.json", run / "seed-7" / "failure.json")  # not even read
