@@ -55,12 +55,12 @@ def read_only_copy(x: Array) -> Array:
 
 
 def as_number(x: ArrayLike, *, name: str) -> float:
-    """Return `x` as a float; `nan` and infinities are accepted."""
+    """Return `x` as a float; `nan` and infinities are accepted, truth values are not."""
     if isinstance(x, float):
         return float(x)
     try:
         given = as_array(x, name=name)
-        if given.ndim > 0 or given.dtype.kind not in "biufO":
+        if given.ndim > 0 or given.dtype.kind not in "iufO":
             raise TypeError
         return float(given)
     except (TypeError, ValueError, OverflowError) as err:

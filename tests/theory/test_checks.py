@@ -9,7 +9,23 @@ from scipy import sparse
 
 from virel_common.arguments import as_whole
 from virel_common.errors import LONGEST, InputError, require, shown
-from virel_theory import TabularMDP, solve
+from virel_theory import (
+    TabularMDP,
+    average_reward,
+    finite_horizon,
+    from_drn,
+    from_prism,
+    from_toolbox,
+    garnet,
+    gridworld,
+    load_mdp,
+    policy_evaluation,
+    reachability,
+    ring,
+    shortest_path,
+    soft_value_iteration,
+    solve,
+)
 from virel_theory.checks import (
     as_array,
     as_finite_number,
@@ -19,10 +35,13 @@ from virel_theory.checks import (
     as_positive,
     as_probability,
     as_real,
+    as_temperature,
     is_one_of,
     require_function,
     require_kind,
 )
+from virel_theory.mdp.validation import as_gamma
+from virel_theory.solvers.linear_program import linear_program
 from virel_theory.solvers.solve import METHODS
 
 MDP = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
@@ -76,9 +95,7 @@ def test_a_rule_that_holds_raises_nothing_and_one_that_fails_names_all_three():
     assert str(caught.value) == "`x` must be small; found ndarray of shape (40, 30), float64"
 
 
-@pytest.mark.parametrize(
-    "value", [1, 1.0, np.float32(1), np.int8(1), np.array(1.0), Fraction(1), Decimal(1), True]
-)
+@pytest.mark.parametrize("value", [1, 1.0, np.float32(1), np.int8(1), np.array(1.0), Fraction(1), Decimal(1)])
 def test_numbers_of_every_kind_are_floats(value):
     found = as_number(value, name="x")
     assert type(found) is float
@@ -93,6 +110,41 @@ def test_what_is_no_number_is_named_with_its_value(value):
         as_number(value, name="x")
     with pytest.raises(InputError, match="`x`"):
         as_real([value, [2.0, 3.0]], name="x")
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_, np.array(False)])
+def test_a_truth_value_is_no_number(value):
+    for check in (as_number, as_probability, as_gamma, as_temperature):
+        name = {} if check is as_gamma else {"name": "x"}
+        with pytest.raises(InputError, match="must be a single number; found"):
+            check(value, **name)
+
+
+TAKES_FLAG = {
+    solve: ("throw", (MDP,), {"atol": 1e-9}),
+    soft_value_iteration: ("throw", (MDP,), {"c": 1.0, "atol": 1e-9}),
+    linear_program: ("throw", (MDP,), {"atol": 1e-9}),
+    policy_evaluation: ("throw", (MDP,), {"pi": [[1.0, 0.0]]}),
+    average_reward: ("throw", (MDP,), {"atol": 1e-9}),
+    finite_horizon: ("throw", (MDP, 2), {}),
+    reachability: ("throw", (MDP, [0]), {"atol": 1e-9}),
+    shortest_path: ("throw", (MDP, [0]), {"atol": 1e-9}),
+    garnet: ("sparse", (3, 2, 2), {"gamma": 0.5, "rng": np.random.default_rng(0)}),
+    gridworld: ("sparse", (2, 2), {"gamma": 0.5}),
+    ring: ("closed", (4,), {"gamma": 0.5}),
+    load_mdp: ("normalise", ("a.drn",), {"gamma": 0.5}),
+    from_drn: ("normalise", ("a.drn",), {"gamma": 0.5}),
+    from_prism: ("normalise", ("a.tra",), {"gamma": 0.5}),
+    from_toolbox: ("normalise", ([[[1.0]]], [[1.0]]), {"gamma": 0.5}),
+}
+
+
+@pytest.mark.parametrize("value", ["no", 1, None, np.ones(2)], ids=["text", "number", "None", "array"])
+@pytest.mark.parametrize("function", TAKES_FLAG, ids=lambda f: f.__name__)
+def test_a_flag_is_a_truth_value(function, value):
+    name, positional, keywords = TAKES_FLAG[function]
+    with pytest.raises(InputError, match=f"`{name}` must be True or False; found"):
+        function(*positional, **keywords, **{name: value})
 
 
 @pytest.mark.parametrize(

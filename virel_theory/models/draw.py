@@ -9,7 +9,7 @@ import numpy as np
 
 from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import as_finite_number, as_generator, as_probability
+from virel_theory.checks import as_finite_number, as_generator, as_probability, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import as_gamma
 from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass
@@ -57,6 +57,7 @@ def garnet(
 
     Source: Archibald, McKinnon & Thomas 1995, "On the generation of Markov decision processes".
     """
+    require_flag(sparse, name="sparse")
     shape = as_whole(n_states, name="n_states", least=1), as_whole(n_actions, name="n_actions", least=1)
     n_successors = as_whole(branching, name="branching", least=1)
     require(n_successors <= shape[0], "branching", branching, f"must be at most n_states = {n_states}")
@@ -104,6 +105,7 @@ def ring(
         as_whole(n_states, name="n_states", least=1),
         as_whole(n_actions, name="n_actions", least=1),
     )
+    require_flag(closed, name="closed")
     slip, gamma = as_probability(slip, name="slip"), as_gamma(gamma)
     move = np.arange(n_actions)[:, None] - n_actions // 2 + np.array([0, -1, 1])  # [A, 3]
     target = np.arange(n_states)[:, None, None] + move  # [S, A, 3]
@@ -186,6 +188,7 @@ def gridworld(
         >>> gridworld(1, 3, gamma=0.5).reward[:, 1].tolist()
         [-1.0, -1.0, 0.0]
     """
+    require_flag(sparse, name="sparse")
     height, width = as_whole(height, name="height", least=1), as_whole(width, name="width", least=1)
     slip, gamma = as_probability(slip, name="slip"), as_gamma(gamma)
     per_step = as_finite_number(step_reward, name="step_reward")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from virel_common.arguments import as_path
 from virel_common.errors import require
-from virel_theory.checks import is_one_of
+from virel_theory.checks import is_one_of, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import as_gamma
 from virel_theory.models.choices import arrival_rewards, check_choices, normalised, to_mdp
@@ -46,6 +46,7 @@ def from_drn(
         Traceback (most recent call last):
         virel_common.errors.InputError: `missing.drn` must be a readable file; No such file or directory
     """
+    require_flag(normalise, name="normalise")
     gamma, model = as_gamma(gamma), read_drn(as_path(path))
     names, labels = sorted(model.rewards), sorted(model.labels)
     goals = labelled_states(goal, model.labels, model.choices.n_states, source=str(path))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from virel_common.errors import InputError, require
-from virel_theory.checks import Array, Mask, as_real
+from virel_theory.checks import Array, Mask, as_real, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import build
 from virel_theory.models.choices import warn_of_rescaling
@@ -47,6 +47,7 @@ def from_toolbox(
     rule = f"must hold one matrix [S, S] per action, all of one size{_other_order(shapes)}"
     require(square, "transition", shapes, rule)
     rewards, exists = _as_rewards(reward, rows)
+    require_flag(normalise, name="normalise")
     if normalise:
         rows = [_normalised(row, exists[:, a]) for a, row in enumerate(rows)]
     stacked = sparse.csr_array(sparse.vstack(rows, format="csr"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from virel_common.arguments import as_path
 from virel_common.errors import InputError, require
+from virel_theory.checks import require_flag
 from virel_theory.mdp.storage import BROKEN, FOLDER
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_drn import from_drn
@@ -52,6 +53,7 @@ def load_problem(
         >>> load_problem("gym:FrozenLake-v1", gamma=0.99)[1] is None
         True
     """
+    require_flag(normalise, name="normalise")
     path = as_path(spec, name="spec")
     name = os.fspath(spec)
     require(reward is None or isinstance(reward, str), "reward", reward, "must be a name, or None")

@@ -14,7 +14,7 @@ import numpy as np
 
 from virel_common.arguments import as_path
 from virel_common.errors import require
-from virel_theory.checks import Array, is_one_of
+from virel_theory.checks import Array, is_one_of, require_flag
 from virel_theory.mdp.storage import read_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import as_gamma
@@ -153,6 +153,7 @@ def from_prism(
         Traceback (most recent call last):
         virel_common.errors.InputError: `missing.tra` must be a readable file; No such file or directory
     """
+    require_flag(normalise, name="normalise")
     gamma, transitions = as_gamma(gamma), prism.read_transitions(as_path(tra, name="tra"))
     choice_ptr, choice = prism.choice_rows(transitions)
     labels = {} if lab is None else prism.read_labels(as_path(lab, name="lab"), transitions.n_states)

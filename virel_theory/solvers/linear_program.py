@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import optimize, sparse
 
-from virel_theory.checks import Array
+from virel_theory.checks import Array, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels import rows as _rows
@@ -39,6 +39,7 @@ def linear_program(
         >>> round(linear_program(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-6).value.item(), 6)
         2.0
     """
+    require_flag(throw, name="throw")
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
     v, n_steps = _least_superharmonic(task)
     b, w = backups(task), np.empty(mdp.n_states)

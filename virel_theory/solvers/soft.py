@@ -17,7 +17,7 @@ from typing import Unpack
 
 import numpy as np
 
-from virel_theory.checks import Array, as_temperature
+from virel_theory.checks import Array, as_temperature, require_flag
 from virel_theory.mdp.policy_system import direct_solve, mix, mixed_rows
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels
@@ -125,6 +125,7 @@ def _iterate(
     throw: bool = False,
 ) -> Solution:
     """Run a soft method: certified soft backups alternate with `advance` until done or out of steps."""
+    require_flag(throw, name="throw")
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
     temperature = as_temperature(c, name="c")
     gain = task.r_max + temperature * float(np.log(task.reward.shape[1]))

@@ -28,7 +28,7 @@ from typing import NamedTuple, Unpack
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import is_one_of, require_function
+from virel_theory.checks import is_one_of, require_flag, require_function
 from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.auto import Auto
@@ -118,6 +118,7 @@ def solve(
         [2.0]
     """
     require(is_one_of(method, METHODS), "method", method, f"must be one of {list(METHODS)}")
+    require_flag(throw, name="throw")
     check_steps(max_steps)
     if watch is not None:
         require_function(watch, name="watch", of="a `Progress`")
@@ -196,6 +197,7 @@ def policy_evaluation(
         >>> policy_evaluation(TabularMDP([[[1.0]]], [[1.0]], 0.5), pi=[[1.0]]).value.tolist()
         [2.0]
     """
+    require_flag(throw, name="throw")
     weights = as_policy(pi, mdp, name="pi")
     task = problem(mdp, atol=atol, rtol=rtol, sense="max")
     return checked(evaluate(task, weights), throw=throw)

@@ -29,7 +29,7 @@ from scipy.sparse import linalg as sparse_linalg
 from scipy.sparse.csgraph import connected_components
 
 from virel_common.errors import InputError
-from virel_theory.checks import Array, U
+from virel_theory.checks import Array, U, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked
@@ -95,6 +95,7 @@ def average_reward(
         >>> round(average_reward(mdp, atol=1e-9).gain, 9)
         2.0
     """
+    require_flag(throw, name="throw")
     sign = as_sign(sense)
     (atol, rtol), max_steps = as_tolerances(atol, rtol), as_steps(max_steps)
     p = pairs_of(mdp, sign=sign)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_probability, as_real, first_bad
+from virel_theory.checks import Array, as_finite, as_probability, as_real, first_bad, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked
@@ -63,6 +63,7 @@ def finite_horizon(
         >>> found.value[:, 0].tolist(), found.policy[:, 0].tolist()
         ([4.0, 3.0, 2.0, 0.0], [1, 1, 0])
     """
+    require_flag(throw, name="throw")
     sign = as_sign(sense)
     p = pairs_of(mdp, sign=sign)
     horizon = as_whole(horizon, name="horizon", least=1)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, Mask
+from virel_theory.checks import Array, Mask, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph
@@ -65,6 +65,7 @@ def reachability(
         >>> reachability(mdp, goal=[1], atol=1e-12).value.tolist()
         [0.5, 1.0, 0.0]
     """
+    require_flag(throw, name="throw")
     sign = as_sign(sense)
     (atol, rtol), max_steps = as_tolerances(atol, rtol), as_steps(max_steps)
     p, target = pairs_of(mdp, sign=0.0), as_goal(goal, mdp.n_states)

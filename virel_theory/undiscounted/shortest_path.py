@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import InputError
-from virel_theory.checks import Mask
+from virel_theory.checks import Mask, require_flag
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph
@@ -88,6 +88,7 @@ def shortest_path(
         >>> shortest_path(mdp, goal=[1], atol=1e-12).value.tolist()
         [2.0, 0.0]
     """
+    require_flag(throw, name="throw")
     sign = as_sign(sense)
     (atol, rtol), max_steps = as_tolerances(atol, rtol), as_steps(max_steps)
     p, target = pairs_of(mdp, sign=sign), as_goal(goal, mdp.n_states)

@@ -24,7 +24,7 @@ def test_the_residual_of_a_compensated_sweep_is_within_its_bound_and_not_exact(a
     for _ in range(20):
         mdp = TabularMDP(rng.dirichlet(np.ones(12), size=(12, 2)), rng.normal(size=(12, 2)), 0.99)
         task = problem(mdp, atol=0.0, rtol=0.0, sense="max", as_csr=as_csr)
-        best = [max(row) for row in exact_optimal_q(mdp, np.zeros(12))]  # so that residuals are rounding alone
+        best = [max(row) for row in exact_optimal_q(mdp, np.zeros(12))]  # residuals are rounding alone
         v = np.array([as_float(x) for x in best])
         tail = np.array([as_float(x - rational(y)) for x, y in zip(best, v, strict=True)])
         b = backups(task)
@@ -40,10 +40,10 @@ def test_the_residual_of_a_compensated_sweep_is_within_its_bound_and_not_exact(a
 
 
 def with_twins(rng, *, n_states=6, gain=1e-13):
-    """Two copies of each state. The second action goes to both, and its reward is larger by the factor 1 + gain.
+    """Two copies of each state; the second action goes to both, and its reward is 1 + gain times the first's.
 
-    The values of both copies are equal, so the second action is the best everywhere. But the order of the sums
-    differs, and their rounding in float64 exceeds the gain.
+    The values of both copies are equal, so the second action is the best everywhere. But the order of the
+    sums differs, and their rounding in float64 exceeds the gain.
     """
     rows, reward = rng.dirichlet(np.full(n_states, 0.7), size=n_states), rng.uniform(1, 2, size=n_states)
     first = np.concatenate([rows, np.zeros_like(rows)], axis=1)
