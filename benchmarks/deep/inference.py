@@ -1,4 +1,4 @@
-"""What an inference step gains: `python -m benchmarks.deep.inference RUN`, Figure 2 of Marino et al. 2021.
+"""What an inference step gains: `python -m benchmarks.deep.inference RUN`, Figure 2 of Marino et al. 2019.
 
 RUN is the folder of a run whose posterior is `iterative`, best one that was trained with as many steps as are
 asked for: `virel train --preset sac-iterative --set posterior.steps=10 ...`. The policy of the newest

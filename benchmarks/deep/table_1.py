@@ -72,8 +72,8 @@ TOP = """# Table 1, filled
 whether the prior is uniform or learned, whether the value uses a model of the environment, and
 whether the posterior is a distribution with parameters or a set of weighted actions. Here every
 cell has a row that can be computed exactly on finite MDPs (`virel iterate`), trained (`virel
-train`), and is checked by claims. **Three cells were empty in the paper**; they are marked †, and
-what fills them is ours.
+train`), and is checked by claims. **Three cells were empty in the paper**; they are marked †. The
+presets there are ours; `mb-mpo` is after SPO (2024), `mb-iadp` after the idea of POPLIN (2020).
 
 Columns: the parts of a preset (`virel presets NAME` lists their settings), and its posterior and
 prior where actions are discrete; its exact counterpart, and where its learning was measured; how

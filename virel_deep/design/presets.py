@@ -186,10 +186,10 @@ PRESETS = {
         copies=8,
     ),
     "sac-iterative": Preset(
-        SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
+        SAC_ITERATIVE, "Marino et al. 2019, Section 4: two inference steps; 10 samples as in IAPO"
     ),
     "mb-sac": Preset(
-        MB_SAC, "sac with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
+        MB_SAC, "sac with values expanded by a learned model: Marino et al. 2019, Table 1 and Eq. (9)"
     ),
     "smcp": Preset(
         SMCP,
@@ -197,10 +197,10 @@ PRESETS = {
         SMCP_PENDULUM,
     ),
     "mb-mpo": Preset(
-        MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
+        MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2019, Table 1 and Eq. (9)"
     ),
     "mb-iadp": Preset(
-        MB_IADP, "iadp with values expanded by a learned model along its prior: Marino et al. 2021, Table 1"
+        MB_IADP, "iadp with values expanded by a learned model along its prior: Marino et al. 2019, Table 1"
     ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
     "distral": Preset(

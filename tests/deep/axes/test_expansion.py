@@ -89,7 +89,7 @@ def one_by_one(agent, state, action):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])  # as many rollouts as members, fewer, and no multiple
 def test_a_rollout_has_one_member_to_its_end_and_rollouts_have_different_ones(trained, n):
-    # mbrl-lib, pull request 61: members were drawn again for every batch.
+    # Members that are drawn again at every step belong to no model.
     agent, state, action = trained
     with torch.no_grad():
         found = expand(agent, state[:, :n], action[:, :n])[0, :, 0]

@@ -109,8 +109,8 @@ def test_the_slope_is_that_of_the_dual_that_is_printed():
 
 
 def test_the_dual_is_not_doubled_nor_is_the_policy_multiplied_again():
-    # acme#104: g has log mean exp(Q / eta) over actions of pi. Multiplied by pi again, or with weights that
-    # sum to 2, the slope at a large eta would not be the budget.
+    # g has log mean exp(Q / eta) over actions of pi. Multiplied by pi again, as acme#104 proposes, or with
+    # weights that sum to 2, the slope at a large eta would not be the budget.
     q = values()
     assert (
         tempered(q, torch.tensor([0.5], dtype=torch.float64))

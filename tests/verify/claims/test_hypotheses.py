@@ -1,4 +1,4 @@
-"""Counterexamples to statements of the VIREL paper are within every hypothesis that the paper states."""
+"""Counterexamples to the VIREL paper meet the paper's Assumptions 1 to 3, where these are in force."""
 
 import dataclasses
 

@@ -111,9 +111,10 @@ def amortisation_gap(head: Tensor, slope: Tensor, alpha: Tensor) -> Tensor:
     $$ \frac{1}{2 \alpha} g^T F^{-1} g = \frac{1}{2 \alpha} \sum_i (\sigma_i^2 g_{\mu,i}^2
     + \tfrac12 g_{\log\sigma,i}^2) $$
 
-    F is the Fisher information of the Gaussian. The objective is minus $\alpha$ times a KL divergence from
-    its best posterior, whose second derivative at the best parameters is F: near them this is the gap, to
-    second order. Noise in the gradient adds to it. 0 where $\alpha$ is 0.
+    F is the Fisher information of the Gaussian. Near the best parameters this is the gap, to second order, if
+    Q is quadratic in the action before the tanh: then the objective is minus $\alpha$ times the KL divergence
+    from the best Gaussian, whose second derivative there is F. Otherwise it is off by a factor of order 1.
+    Noise in the gradient adds to it. 0 where $\alpha$ is 0.
 
     Args:
         head: parameters `[..., 2 A]`.

@@ -50,8 +50,10 @@ def natural_policy_gradient(
 
     with c = `step`, and visits that are not normalised in both F and the gradient. (Agarwal et al. normalise
     them in F: their step size is $\eta = (1 - \gamma)c$.) So $\theta_k$ is $\theta_{k-1} + cA^{\pi_{k-1}}$ up
-    to a constant per state, and $\pi_k(a|s) \propto \pi_{k-1}(a|s)e^{cA^{\pi_{k-1}}(s, a)}$: MPO at the fixed
-    temperature 1/c. Actions that $\pi_0$ excludes stay excluded.
+    to a constant per state, in the states that $\pi_{k-1}$ reaches. It is computed in all states, as if
+    episodes could start in each: the direction does not depend on how often. And
+    $\pi_k(a|s) \propto \pi_{k-1}(a|s)e^{cA^{\pi_{k-1}}(s, a)}$: MPO at the fixed temperature 1/c. Actions
+    that $\pi_0$ excludes stay excluded.
 
     Args:
         mdp: finite MDP.
