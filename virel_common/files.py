@@ -212,7 +212,23 @@ def read_checked(path: Path, stamp: Stamp) -> bytes:
 
 
 def read_object(path: Path, prefix: str = "") -> dict[str, Any]:
-    """Read a JSON object from a file.
+    """Read a JSON object from a file, which must exist.
+
+    Args:
+        path: file in UTF-8.
+        prefix: beginning of the message on a file that can't be read.
+
+    Raises:
+        InputError: the file can't be read, is not JSON, or holds something else than an object.
+    """
+    document = find_object(path, prefix)
+    if document is None:
+        raise InputError(f"{prefix}{path}: {os.strerror(errno.ENOENT)}")
+    return document
+
+
+def find_object(path: Path, prefix: str = "") -> dict[str, Any] | None:
+    """Read a JSON object from a file; None if there is no file, or no longer.
 
     Args:
         path: file in UTF-8.
@@ -223,6 +239,8 @@ def read_object(path: Path, prefix: str = "") -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise InputError(f"{prefix}{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:

@@ -17,8 +17,10 @@ from virel_common.files import (
     StorageError,
     atomic_file,
     check_stamp,
+    find_object,
     lock_folder,
     read_checked,
+    read_object,
     remove_temporary,
     replacing,
     write_atomically,
@@ -163,3 +165,32 @@ def test_one_process_at_a_time_holds_a_folder_and_a_kill_frees_it(tmp_path):
     assert lock_folder(tmp_path) is None
     os.close(handle)
     assert listing(tmp_path) == []
+
+
+def test_an_object_is_found_or_there_is_no_file(tmp_path):
+    path = tmp_path / "done.json"
+    assert find_object(path) is None
+    with pytest.raises(InputError) as caught:
+        read_object(path, "`run` must be a run folder; ")
+    assert str(caught.value) == f"`run` must be a run folder; {path}: No such file or directory"
+    path.write_text('{"step": 3}')
+    assert find_object(path) == read_object(path) == {"step": 3}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff{}", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[1]", r"must hold a JSON object; found \[1\]"),
+    ],
+    ids=["half", "bytes", "deep", "list"],
+)
+def test_what_is_no_object_is_one_line(tmp_path, data, reason):
+    path = tmp_path / "done.json"
+    path.write_bytes(data)
+    for read in (find_object, read_object):
+        with pytest.raises(InputError, match=f"done.json: {reason}") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)

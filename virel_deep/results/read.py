@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
-from virel_common.files import read_object
+from virel_common.files import find_object, read_object
 from virel_deep.design.environment import labels
 from virel_deep.design.records import dotted
 from virel_deep.results.statistics import Scores
@@ -185,8 +185,7 @@ def _evaluations(
     for seed, path in sorted(_seed_folders(folder)):
         if only is not None and seed not in only:
             continue
-        if (path / "failure.json").exists():
-            failure = read_object(path / "failure.json")
+        if (failure := find_object(path / "failure.json")) is not None:
             left_out.append(
                 f"seed {seed} failed at step {failure.get('step')} ({failure.get('what')}) and does not count"
             )
@@ -214,8 +213,7 @@ def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> It
 
 def _rule(folder: Path, seed: int) -> str:
     """Rule that stopped a seed early, as the end of a phrase; empty if none did."""
-    path = folder / f"seed-{seed}" / "done.json"
-    rule = read_object(path).get("stopped") if path.exists() else None
+    rule = (find_object(folder / f"seed-{seed}" / "done.json") or {}).get("stopped")
     return f" (stopped: {rule})" if rule else ""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError
+from virel_common.files import find_object
 from virel_deep.design.records import encode
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
@@ -49,14 +50,10 @@ def survey(run: Path, config: RunConfig) -> Survey:
 
 def done(run: Path, seed: int) -> dict[str, Any]:
     """What a seed's `done.json` says: the step, and the rule if one stopped it early; empty without one."""
-    path = seed_folder(run, seed) / "done.json"
     try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError):
+        return find_object(seed_folder(run, seed) / "done.json") or {}
+    except InputError:  # damaged: not done
         return {"step": -1}
-    return document if isinstance(document, dict) else {"step": -1}
 
 
 def bundles(survey: Survey, jobs: int) -> list[tuple[list[int], bool]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from virel_common.errors import require
-from virel_common.files import read_object
+from virel_common.files import find_object
 from virel_deep.run.folder import read_config, seed_folder
 from virel_deep.study.jobs import Job, job_folder, prior_job
 from virel_deep.study.plan import Study
@@ -137,9 +137,9 @@ def _is_row(row: Mapping[str, Any]) -> bool:
 
 def _failure(run: Path, seed: int) -> Failure | None:
     path = seed_folder(run, seed) / "failure.json"
-    if not path.exists():
+    document = find_object(path)
+    if document is None:
         return None
-    document = read_object(path)
     step, what, detail = (document.get(name) for name in ("step", "what", "detail"))
     require(type(step) is int, f"{path}: step", step, "must be a whole number")
     require(isinstance(what, str), f"{path}: what", what, "must be text")
@@ -149,9 +149,9 @@ def _failure(run: Path, seed: int) -> Failure | None:
 def _done(run: Path, seed: int) -> int:
     """Step at which a seed finished training; -1 if it has not, and beyond any if a rule stopped it."""
     path = seed_folder(run, seed) / "done.json"
-    if not path.exists():
+    document = find_object(path)
+    if document is None:
         return -1
-    document = read_object(path)
     step = document.get("step")
     require(type(step) is int, f"{path}: step", step, "must be a whole number")
     return sys.maxsize if "stopped" in document else int(step or 0)

@@ -1,4 +1,4 @@
-"""The expected wall time of a study's jobs, which are indivisible and may wait for each other."""
+"""The expected wall time of a study's jobs, which are indivisible, and the states that `status` tells."""
 
 import json
 
