@@ -86,7 +86,7 @@ def stochastic(x: Instance) -> str:
 
 def temperature(x: Instance) -> str:
     """What is wrong with a temperature that is free in the source: it is not positive."""
-    value = x["eps"] if "eps" in x else x["eps_k"]
+    value = next(x[name] for name in ("eps", "eps_k", "c") if name in x)
     return "" if value > 0 else f"the temperature is {value:g}"
 
 
@@ -176,5 +176,6 @@ HYPOTHESES: dict[str, tuple[Hypothesis, ...]] = {
     "alg-2-temperature": (*VALUES, q_star_is_optimal),
     "talk-limit-j": (*VALUES, distributions, temperature),
     "talk-reverse-kl": (not_above_zero, distributions),
+    "talk-merl-elbo": (not_above_zero, distributions, temperature),
 }
 """Hypotheses by claim of the VIREL paper, its talk and its poster."""

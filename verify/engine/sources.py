@@ -97,7 +97,13 @@ ENTRIES: tuple[Entry, ...] = (
     _definition("Definition 1", "locally C2", "theorem-1", "eq-17"),
     _definition("Definition 2", "target set", "app-c-1", "theorem-5-i"),
     _claim("Talk: limit of eps L", "lim eps L = J", "talk-limit-j", "talk-limit-dropped-term"),
-    _claim("Talk: MERL", "counterexample", "merl-counterexample", "merl-counterexample-threshold"),
+    _claim(
+        "Talk: MERL",
+        "its bound, and the counterexample",
+        "talk-merl-elbo",
+        "merl-counterexample",
+        "merl-counterexample-threshold",
+    ),
     _claim(
         "Talk: pseudo-likelihood",
         "marginal likelihood and risk",
@@ -215,7 +221,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("V-MPO, improvement", "any share, any temperature", "vmpo-improvement"),
     _claim("V-MPO, all kept", "V-MPO against MPO", "vmpo-keep-one"),
     # Design space: soft Q-learning and entropy-regularised policy gradients
-    _claim("Soft Q-learning", "contraction and monotony", "sql-contraction", "sql-improvement", "def-sql"),
+    _claim("Soft Q-learning", "contraction and monotonicity", "sql-contraction", "sql-improvement", "def-sql"),
     _claim("Soft values from samples", "bias of the estimate", "sql-value-samples", "sql-policy-proposal"),
     _claim(
         "Stein sampler",

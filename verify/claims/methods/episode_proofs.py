@@ -96,7 +96,7 @@ IS_MERL_EXAMPLE = (
     given(equal(example_facts.two_actions_at_start)),
     given(equal(example_facts.soft_fixed_point)),
 )
-"""Facts on the talk's MDP: two actions at the start, of which one pays 1 and nothing else does; soft values."""
+"""Facts on the MDP of the talk's counterexample: two actions at the start, of which one pays 1 and nothing else does; soft values."""
 WORSE_LOTTERY = (
     given(equal(example_facts.two_actions_at_start)),
     given(equal(example_facts.one_pays_later)),

@@ -65,7 +65,7 @@ def fitted_lottery(x: Exact) -> list[arb]:
     return [lottery / 2 - safe / 2]
 
 
-# MERL. The talk's MDP: s_0 with a_1 to a state of k_1 actions, and a_2, which pays 1, to one without a choice.
+# MERL. An MDP that fits the talk's formula: s_0 with a_1 to a state of k_1 actions, and a_2, which pays 1, to one without a choice.
 
 
 class Merl:

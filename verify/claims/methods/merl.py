@@ -1,4 +1,4 @@
-"""Claims on the VIREL talk's counterexample to maximum-entropy RL (MERL), on the MDP of its formula.
+"""Claims on the VIREL talk's counterexample to maximum-entropy RL (MERL), on an MDP that fits its formula.
 
 s0 -a1-> s1, where s1 has k1 actions, each to a state without choice or reward; s0 -a2-> s2, reward 1, then
 nothing.
@@ -62,6 +62,10 @@ _K1 = st.integers(1, 40)
 _GAMMA = st.sampled_from((0.5, 0.0, 0.25, 0.75, 0.9))
 _C = st.sampled_from((1.0, 0.5, 2.0, 4.0, 0.25, 10.0, 0.1))
 _ALL = st.fixed_dictionaries({"k1": _K1, "gamma": _GAMMA, "c": _C})
+_READING = (
+    "The figure of the slide cannot be read in our copy, and the talk's objective has no discount: the MDP is one that fits the"
+    " formula ($s_1$ leads by $k_1$ actions to states without choice or reward), with rewards and entropies discounted alike."
+)
 
 CLAIMS = (
     Claim(
@@ -69,6 +73,7 @@ CLAIMS = (
         title="MERL policy of the counterexample",
         source="Talk, MERL counterexample",
         statement=r"\pi^*_{merl}(a_1|s_0) = \frac{1}{k_1^{-\gamma}\exp(1/c) + 1}",
+        reading=_READING,
         check=Check(closed_form_gap, _ALL),
         expected=Verdict.HOLDS,
         figures=figures,
@@ -79,6 +84,7 @@ CLAIMS = (
         source="Talk, MERL counterexample",
         statement=r"k_1^{-\gamma}\exp(1/c) < 1 \Rightarrow \pi^*_{merl}(a_1|s_0) > 1/2,"
         r"\quad \text{while } \pi^*(a_2|s_0) = 1",
+        reading=_READING,
         check=Check(
             threshold_gap, _ALL.filter(lambda x: abs(x["gamma"] * np.log(x["k1"]) - 1 / x["c"]) > 0.01)
         ),

@@ -2,7 +2,7 @@ r"""What particles converge to: the MERL policy if nothing is left to chance, el
 
 Ours (see `evidence`). The posterior of a plan has $Q_t = r + \alpha\log E_P[e^{V_{t+1}/\alpha}]$ (undiscounted),
 maximum-entropy RL has $Q_t = r + E_P[V_{t+1}]$; both have $V_t = \alpha\log\sum_a p\,e^{Q_t/\alpha}$. Where every
-pair has one successor the means agree. Else, by Jensen's inequality and monotony of the recursion, the plan's
+pair has one successor the means agree. Else, by Jensen's inequality and monotonicity of the recursion, the plan's
 values are the larger ones: luck counts as if it could be chosen. With a discount, $\tilde V_t = V_t/\gamma^t$
 obeys $\tilde V_t = \alpha_t\log\sum_a p\exp((r + \gamma\tilde V_{t+1})/\alpha_t)$ at $\alpha_t = \alpha/\gamma^t$:
 the soft values of a temperature that rises with every step.

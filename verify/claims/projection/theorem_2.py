@@ -118,7 +118,7 @@ does not help: under $\mathcal T^*$ there can be other zeros beside $Q^*$. S = 1
 $\beta_\omega = (-1/4, 1, -5/4)$ and $E[b\beta_\omega] = 0$; its greedy policy takes the first action for ever, and loses all of
 $V^* = 8$. With one feature, where $Q^*$ is not a multiple of it: $\gamma = 0$, r = (2, 1) = Q*, b = (1, 3) has
 $E[b\beta_\omega] = \frac12(5 - 10\omega)$, so $\omega = \frac12$ and $\hat Q_\omega = (\frac12, \frac32)$, greatest at the worse action.
-For any table the greedy policy loses at most $2\|\hat Q - Q^*\|_\infty/(1-\gamma)$ (Singh and Yee 1994). The text says a few lines
+What stands in the sentence's place holds for any table, a zero or not: the greedy policy loses at most $2\|\hat Q - Q^*\|_\infty/(1-\gamma)$ (Singh and Yee 1994). The text says a few lines
 above that the point is a sub-optimal one; Theorem 2 does not extend to it.""",
             check=Check(gap_corrected, _INSTANCES),
         ),

@@ -201,6 +201,8 @@ CLAIMS = (
         id="eq-38",
         title="Limits of minimisers",
         source="Eq. (38), App. F.2",
+        reading=r"Without F.1's Assumption 5 ($\hat Q_\omega$ three times differentiable in $\omega$), which F.2 does not name: with it"
+        r" the line holds wherever $\tilde\omega$ exists.",
         statement=r"\varepsilon_{\tilde\omega_k,k} \le \varepsilon_{\omega,k} \implies \min\lim_{k\to\infty}\varepsilon_{\tilde\omega_k,k}"
         r" \le \min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k}",
         check=Check(gap_38, _WITH_OPTIMUM),
@@ -281,9 +283,9 @@ $\tilde\omega$.""",
                     r"\ \|\hat Q_{\tilde\omega_k} - Q^*\|_\infty \le \tfrac{1+\sqrt{|H|}}{1-\gamma}\delta_k,\ \delta_k = \gamma\varepsilon_k\log A",
                     derivation=r"""S = 1, A = 2, r = (1, 0), gamma = 1/2, Omega = {0, 1, 2, ...} (points on a smooth curve) with $\hat Q_0 = Q^* = (2, 1)$ and
 $\hat Q_j$ the fixed point of $\mathcal T_{\omega,j}$ at $\varepsilon_j = 2^{-j}$: the minimiser of
-$\varepsilon_{\omega,k}$ is omega = k, as its residual is 0, and runs off. Neither compactness of Omega nor
-continuity of $\omega \mapsto \hat Q_\omega$ is assumed, so that $\varepsilon_{\tilde\omega,\infty}$ in (38)
-may not exist. No limit
+$\varepsilon_{\omega,k}$ is omega = k, as its residual is 0, and runs off. Compactness of Omega is not
+assumed, so that $\varepsilon_{\tilde\omega,\infty}$ in (38) may not exist, continuous though
+$\omega \mapsto \hat Q_\omega$ be (Assumption 5 of F.1, if F.2 is meant to have it). No limit
 of minimisers is needed: squeeze by $\omega^*$ (Assumption 2). What converges is $\hat Q_{\tilde\omega_k}$,
 by $\|\mathcal T^* Q - Q\| \le \|\beta_{\omega,k}\| + \delta_k$ and the contraction. Whether each minimum is
 attained is open in general (inf suffices); for tabular Q it is, at a fixed point of $\mathcal T_{\omega,k}$

@@ -202,7 +202,7 @@ CLAIMS = (
     ),
     Claim(
         id="rerpi-shrinks",
-        title="the joint fit loses entropy whatever the shape of Q",
+        title="the joint fit loses entropy in each iteration",
         source="RERPI, Section 4.2.1",
         statement=r"\text{in each iteration the policy will lose entropy to cover the best actions it has seen,"
         r" albeit slowly, depending on the shape of Q}",
