@@ -221,7 +221,9 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("V-MPO, improvement", "any share, any temperature", "vmpo-improvement"),
     _claim("V-MPO, all kept", "V-MPO against MPO", "vmpo-keep-one"),
     # Design space: soft Q-learning and entropy-regularised policy gradients
-    _claim("Soft Q-learning", "contraction and monotonicity", "sql-contraction", "sql-improvement", "def-sql"),
+    _claim(
+        "Soft Q-learning", "contraction and monotonicity", "sql-contraction", "sql-improvement", "def-sql"
+    ),
     _claim("Soft values from samples", "bias of the estimate", "sql-value-samples", "sql-policy-proposal"),
     _claim(
         "Stein sampler",

@@ -40,9 +40,7 @@ def corrected_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb
     """Gap of `c KL(q || p(tau|O)) + L = c log Z + c N log A` for p(O|tau) = exp(R/c), zero."""
     kl, log_z = _divergence(mdp, pi, c, horizon)
     right = c * (log_z + horizon * np.log(mdp.n_actions))
-    return Gap(
-        abs(c * kl + _second_form(mdp, pi, c, horizon) - right) + perturb, _bound(mdp, pi, c, horizon)
-    )
+    return Gap(abs(c * kl + _second_form(mdp, pi, c, horizon) - right) + perturb, _bound(mdp, pi, c, horizon))
 
 
 def _divergence(mdp: TabularMDP, pi: Array, c: float, horizon: int) -> tuple[float, float]:

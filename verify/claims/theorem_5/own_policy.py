@@ -55,7 +55,8 @@ CLAIMS = (
         title="Minimum of the limit, against that of T^{pi_w}",
         source="Thm 5 ii), App. F.2",
         statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \min_\omega\varepsilon_\omega",
-        reading=_READING + " Theorem 5 ii) does not ask for $Q^*$ in $\\Omega$; with Assumption 2, and the temperature 0 at $Q^*$,"
+        reading=_READING
+        + " Theorem 5 ii) does not ask for $Q^*$ in $\\Omega$; with Assumption 2, and the temperature 0 at $Q^*$,"
         " it holds as printed.",
         check=Check(
             gap_ii_own_policy,
