@@ -83,7 +83,7 @@ def test_which_gradients_reach_mean_and_spread():
 
 
 def test_at_the_old_policy_no_divergence_has_a_gradient():
-    # rlax#118: a trust region around the present policy itself holds nothing back.
+    # A user's question (rlax#118): a trust region around the present policy itself holds nothing back.
     p, _ = pair()
     for parts in (kl_parts, kl_parts_apart):
         new = Gaussian(*(x.clone().requires_grad_() for x in p))
