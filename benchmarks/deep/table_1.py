@@ -114,7 +114,7 @@ def _overview() -> Iterator[str]:
         cells = (", ".join(f"`{name}`" for name in rows_of(one)) + _mark(one) for one in (parametric, other))
         yield f"| {parametric.prior} | {parametric.value} | {' | '.join(cells)} |"
     yield ""
-    yield "† empty in the paper, whose table has SQL, SAC, ERPG, SMCP, MPO (`mpo`), RERPI, V-MPO, IADP, HDP and"
+    yield "† empty in the paper, whose table has SQL, SAC, ERPG, SMCP, MPO, RERPI, V-MPO, IADP, HDP and"
     yield "Distral. The other presets are sorted here by the same three choices."
     yield ""
 

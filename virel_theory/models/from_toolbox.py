@@ -79,11 +79,13 @@ def _is_list(given: Any) -> bool:
 
 
 def _as_matrix(given: Any, *, name: str) -> sparse.csr_array:
-    """Return one matrix, sparse or dense, as float64 CSR."""
+    """Return one matrix, sparse or dense, as float64 CSR of its own, with one entry per place."""
     one: Any = given if sparse.issparse(given) else as_real(given, name=name)
     fits = one.ndim == 2 and one.dtype.kind in "biuf"
     require(fits, name, given, "must be one matrix [S, S] of real numbers per action")
-    return sparse.csr_array(one).astype(np.float64)
+    own = sparse.csr_array(one).astype(np.float64)
+    own.sum_duplicates()
+    return own
 
 
 def _other_order(shapes: Sequence[tuple[int, ...]]) -> str:

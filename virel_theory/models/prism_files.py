@@ -14,7 +14,7 @@ def files_beside(tra: Path, *, reward: str | None = None) -> tuple[Path | None, 
     """Files of labels and rewards that belong to a `.tra` file by their names, as PRISM chooses them.
 
     That is `m.lab`, and `m.srew`, `m.trew` or `m.rew`; with several reward structures PRISM numbers them,
-    `m1.srew`, `m2.srew`. Each may be compressed.
+    `m1.srew`, `m2.srew`, unless they are of another model, `m1.tra`. Each may be compressed.
 
     Args:
         tra: path of the `.tra` file.
@@ -22,11 +22,12 @@ def files_beside(tra: Path, *, reward: str | None = None) -> tuple[Path | None, 
             only one.
 
     Returns: the file of labels and the reward files, each None if there is none.
-    Raises: InputError: if there are several numbered reward structures and none is named, or not this one.
+    Raises: InputError: if there are several numbered reward structures and none is named, or not this one; or
+        if a file stands there twice, compressed and not, with different texts.
     """
     stem = stem_of(tra).removesuffix(".tra")
     structures = _structures(tra.parent, stem)
-    lab = next(iter(_named(tra.parent, re.escape(f"{stem}.lab"))), None)
+    lab = next(iter(_named(tra.parent, re.escape(f"{stem}.lab")).values()), None)
     if reward is None:
         if "" in structures or len(structures) < 2:
             return lab, structures.get("", next(iter(structures.values()), None))
@@ -43,17 +44,28 @@ def _structures(folder: Path, stem: str) -> dict[str, Structure]:
     """Reward files by the number of their structure, in its order; the number is empty if they have none."""
     ends = "|".join(map(re.escape, REWARD_ENDS))
     out: dict[str, Structure] = {}
-    for path in _named(folder, rf"{re.escape(stem)}(\d*)({ends})"):
-        number = path.name.removeprefix(stem).partition(".")[0]
-        out.setdefault(number, []).append(path)
+    for name, path in _named(folder, rf"{re.escape(stem)}(\d*)({ends})").items():
+        number = name.removeprefix(stem).partition(".")[0]
+        if not number or not _named(folder, re.escape(f"{stem}{number}.tra")):
+            out.setdefault(number, []).append(path)
     return dict(sorted(out.items(), key=lambda item: int(item[0] or 0)))
 
 
-def _named(folder: Path, pattern: str) -> list[Path]:
-    """Files of a folder whose names, but for a suffix of compressed ones, match a pattern."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if re.fullmatch(pattern, stem_of(path)))
+def _named(folder: Path, pattern: str) -> dict[str, Path]:
+    """Files of a folder by their names without a suffix of compressed ones, where these match a pattern."""
+    out: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        name = stem_of(path)
+        if re.fullmatch(pattern, name):
+            first = out.setdefault(name, path)
+            same = first == path or read_text(first) == read_text(path)
+            require(
+                same,
+                str(first),
+                path.name,
+                "must have the text of its compressed form beside it; remove one of the two",
+            )
+    return out
 
 
 def _label(number: str, files: Structure) -> str:

@@ -183,3 +183,20 @@ def test_an_array_of_objects_without_a_dimension_is_one_line():
         from_toolbox([STAY], nothing, gamma=0.5)
     with pytest.raises(InputError, match="`walls` must be a list of cells"):
         gridworld(2, 2, gamma=0.5, walls=nothing)
+
+
+def test_entries_that_stand_twice_are_summed_in_transitions_and_rewards_and_the_given_matrices_stay():
+    def twice(dense):  # every entry in two halves, as COO input of triples often is after `tocsr` by hand
+        rows, columns = np.nonzero(dense)
+        data = np.concatenate([dense[rows, columns] / 2] * 2)
+        order = np.argsort(np.concatenate([rows, rows]), kind="stable")
+        indptr = np.concatenate([[0], np.cumsum(2 * (dense != 0).sum(axis=1))])
+        return sparse.csr_array((data[order], np.concatenate([columns, columns])[order], indptr), dense.shape)
+
+    per_step = np.arange(1.0, 19.0).reshape(P.shape)
+    given, rewards = [twice(one) for one in P], [twice(one) for one in per_step]
+    sizes = [one.nnz for one in (*given, *rewards)]
+    found = from_toolbox(given, rewards, gamma=0.5)
+    np.testing.assert_allclose(found.reward, (P * per_step).sum(axis=2).T, rtol=1e-15)
+    np.testing.assert_array_equal(found.transition, from_toolbox(P, R, gamma=0.5).transition)
+    assert [one.nnz for one in (*given, *rewards)] == sizes

@@ -1,5 +1,6 @@
 """PRISM's row form, its numbered reward structures, and files of other kinds and tools, which are refused."""
 
+import gzip
 import lzma
 
 import numpy as np
@@ -146,3 +147,23 @@ def test_numbered_reward_structures_are_read_by_name_or_number(tmp_path, capsys)
         assert main_solve([str(files["tra"]), "--gamma", "0.5", *options]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert "['tolls', '12']" in line
+
+
+def test_rewards_of_another_model_whose_name_only_ends_in_a_number_are_not_taken(tmp_path):
+    files = write_files(tmp_path, tra=ROWS_TRA, lab=PRISM_LAB)
+    (tmp_path / "model2.srew").write_text("3 1\n2 9\n")
+    assert load_mdp(files["tra"], 0.5).reward[2, 0] == 9  # the second structure of `model`
+    (tmp_path / "model2.tra.gz").write_bytes(gzip.compress(ROWS_TRA.encode()))
+    with pytest.raises(InputError, match="rew"):  # now it is the only one of `model2`
+        load_mdp(files["tra"], 0.5)
+    assert load_mdp(tmp_path / "model2.tra.gz", 0.5).reward[2, 0] == 9
+
+
+def test_a_file_and_its_compressed_copy_count_once_and_must_agree(tmp_path):
+    files = write_files(tmp_path, tra=ROWS_TRA, lab=PRISM_LAB)
+    (tmp_path / "model.srew").write_text("3 1\n2 9\n")
+    (tmp_path / "model.srew.gz").write_bytes(gzip.compress(b"3 1\n2 9\n"))
+    assert load_mdp(files["tra"], 0.5).reward[2, 0] == 9
+    (tmp_path / "model.srew.gz").write_bytes(gzip.compress(b"3 1\n2 8\n"))
+    with pytest.raises(InputError, match=r"model\.srew` must have the text.*; found 'model\.srew\.gz'"):
+        load_mdp(files["tra"], 0.5)
