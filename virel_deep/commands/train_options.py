@@ -41,7 +41,8 @@ class TrainOptions:
     """Run folder to write; default out/train/PRESET-ENV."""
     resume: Annotated[tuple[Path, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Continue the run in this folder, or in several that differ in their seeds alone; on the CPU the result
-    is identical to an uninterrupted run."""
+    is identical to an uninterrupted run (MuJoCo's environments, CartPole-v1, Pendulum-v1; others begin new
+    episodes)."""
     jobs: int | None = None
     """Number of processes that the seeds are split over; default one per CPU core; on a GPU a single one."""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()

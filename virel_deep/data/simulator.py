@@ -28,7 +28,8 @@ State = dict[str, Any]
 LOG_NAME = "MUJOCO_LOG.TXT"
 PLAIN = {PendulumEnv, CartPoleEnv, FrozenGoals, TwoRooms}
 """Environments whose state is numbers and arrays of fixed types among their attributes, and a generator."""
-EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing, TaskEntry)
+EXACT_WRAPPERS = {gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing, TaskEntry}
+"""Wrappers whose state is numbers among their attributes; a subclass may hold more."""
 MODULES = ("gymnasium.envs.mujoco.", "virel_deep.data.reacher")
 """Where MuJoCo environments come from whose whole state is MuJoCo's, a generator and plain attributes."""
 
@@ -69,7 +70,7 @@ def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
 
     Gymnasium's own MuJoCo environments and those of virel can, and those others that are `PLAIN`.
     """
-    known = all(isinstance(layer, EXACT_WRAPPERS) for layer in _layers(env) if layer is not env.unwrapped)
+    known = all(type(layer) in EXACT_WRAPPERS for layer in _layers(env) if layer is not env.unwrapped)
     own = type(env.unwrapped).__module__.startswith(MODULES)
     return known and (type(env.unwrapped) in PLAIN or (own and isinstance(env.unwrapped, MujocoEnv)))
 

@@ -143,8 +143,8 @@ def test_a_seed_of_a_trust_region_is_restored_with_its_moments():
 
 @pytest.mark.parametrize("preset", ["mpo", "rerpi", "mpo-parametric"])
 def test_the_trust_region_needs_a_lagging_copy(preset):
-    # A user's question (rlax#118): with a copy at every update the policy is never away from it, and no price is
-    # ever paid.
+    # A user's question (rlax#118): with a copy at every update the policy is never away from it, and nothing
+    # is paid.
     settings = {"hidden": (24, 16), "data.batch": 12}
     for period, away in ((1, False), (4, True)):
         algorithm = algorithm_of(preset, **settings, target_period=period)

@@ -210,6 +210,14 @@ def test_mujocos_own_state_restored_alone_is_not_exact_but_close():
 # What is exact, what is refused
 
 
+class CountsInAList(gymnasium.wrappers.TimeLimit):
+    """Wrapper of a user's own, a time limit with a state that is no number: a list of its episodes' lengths."""
+
+    def reset(self, **kwargs):
+        self.lengths = [*getattr(self, "lengths", []), 0]
+        return super().reset(**kwargs)
+
+
 @pytest.mark.parametrize("env_id", MUJOCO)
 def test_mujoco_environments_of_gymnasium_are_exact(env_id):
     assert SeedEnvs(env_id, 1, seed(0)).exact
@@ -220,7 +228,11 @@ def test_others_are_not_exact():
         "gymnasium.envs.mujoco.hopper_v5:HopperEnv",
         additional_wrappers=(gymnasium.wrappers.RecordEpisodeStatistics.wrapper_spec(),),
     )
-    for env_id in (CAR, registered(Script), registered(Dice), wrapped):
+    counting = registered(
+        "gymnasium.envs.classic_control.pendulum:PendulumEnv",
+        additional_wrappers=(CountsInAList.wrapper_spec(max_episode_steps=200),),
+    )
+    for env_id in (CAR, registered(Script), registered(Dice), wrapped, counting):
         assert not SeedEnvs(env_id, 1, seed(0)).exact
 
 
