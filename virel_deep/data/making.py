@@ -64,7 +64,7 @@ def make_env(
     except BaseException as error:
         raise_if_asked(error)
         raise NotMadeError(argument, spec.id, in_one_line(error)) from error
-    _check_spaces(spec.id, made.observation_space, made.action_space)
+    _check_spaces(made, spec.id, argument)
     return made if spec.task is None else TaskEntry(made, *spec.task)
 
 
@@ -172,7 +172,14 @@ def _exists(module: str) -> bool:
         return False
 
 
-def _check_spaces(env_id: str, observation: Any, action: Any) -> None:
+def _check_spaces(env: gymnasium.Env[Any, Any], env_id: str, argument: str) -> None:
+    for name in ("observation_space", "action_space"):
+        if getattr(env, name, None) is None:
+            rule = (
+                f"must be an environment with an `observation_space` and an `action_space`; {env_id} has no"
+            )
+            raise InputError(f"`{argument}` {rule} `{name}`")
+    observation, action = env.observation_space, env.action_space
     rule = f"of {env_id} must be a flat `Box` (one axis, not empty) or `Discrete`"
     for name, space in (("observation", observation), ("action", action)):
         flat = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1

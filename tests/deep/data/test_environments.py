@@ -284,6 +284,8 @@ def test_an_action_of_another_shape_is_refused():
             "`action` of .* must have finite bounds, low < high",
         ),
         ({"action": Box(0, 3, (2,), np.int64)}, "`action` of .* must be a `Box` of floats"),
+        ({"action": None}, "`env` must be an environment with .*-v0 has no `action_space`"),
+        ({"observation": None}, "`env` must be an environment with .*-v0 has no `observation_space`"),
     ],
 )
 def test_spaces_of_another_kind_are_refused_in_one_line(spaces, message):

@@ -211,7 +211,7 @@ def test_mujocos_own_state_restored_alone_is_not_exact_but_close():
 
 
 class CountsInAList(gymnasium.wrappers.TimeLimit):
-    """Wrapper of a user's own, a time limit with a state that is no number: a list of its episodes' lengths."""
+    """Time limit of a user's own with a state that is not a number: a list of its episodes' lengths."""
 
     def reset(self, **kwargs):
         self.lengths = [*getattr(self, "lengths", []), 0]
