@@ -179,7 +179,8 @@ def _check_spaces(env: gymnasium.Env[Any, Any], env_id: str, argument: str) -> N
                 f"must be an environment with an `observation_space` and an `action_space`; {env_id} has no"
             )
             raise InputError(f"`{argument}` {rule} `{name}`")
-    observation, action = env.observation_space, env.action_space
+    observation: Any = env.observation_space
+    action: Any = env.action_space
     rule = f"of {env_id} must be a flat `Box` (one axis, not empty) or `Discrete`"
     for name, space in (("observation", observation), ("action", action)):
         flat = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1
