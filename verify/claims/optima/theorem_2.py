@@ -198,7 +198,7 @@ CLAIMS = (
             ),
             Assumption(
                 "eps-is-zero-at-omega*",
-                "where T^{pi_w} leaves eps_w* a choice (corollary-1), it is 0; here the largest solution",
+                "under T^{pi_w}, where several temperatures may solve the recursion at Q*: eps_w* is 0; the check without takes the largest",
                 without=Check(gap_along(largest_root), with_q_star(largest=(1, 2), gaps=(100, 128))),
             ),
         ),
