@@ -29,6 +29,16 @@ def require(ok: bool, name: str, value: object, rule: str) -> None:
         raise InputError(f"`{name}` {rule}; found {shown(value)}")
 
 
+def in_one_line(error: BaseException) -> str:
+    r"""Type and message of an exception in one line.
+
+    Example:
+        >>> in_one_line(ValueError("two\nlines"))
+        'ValueError: two lines'
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def shown(value: object) -> str:
     """Text of a value, in one line: short ones as they are, arrays and long ones by their type and size.
 

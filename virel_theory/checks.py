@@ -31,6 +31,8 @@ def as_array(x: Any, *, name: str) -> NDArray[Any]:
         return np.asarray(x)
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"`{name}` must be an array, its rows of one length; found {shown(x)}") from None
+    except RuntimeError as err:  # a tensor that carries a gradient, or is on a GPU
+        raise InputError(f"`{name}` must be an array; found {type(x).__name__}: {err}") from None
 
 
 def as_real(x: ArrayLike, *, name: str) -> Array:
@@ -40,7 +42,9 @@ def as_real(x: ArrayLike, *, name: str) -> Array:
     """
     given = as_array(x, name=name)
     try:
-        if given.dtype.kind not in "biufO" or (given.dtype.kind == "O" and None in given.ravel().tolist()):
+        if given.dtype.kind not in "biufO":
+            raise TypeError
+        if given.dtype.kind == "O" and any(one is None or isinstance(one, str | bytes) for one in given.flat):
             raise TypeError
         return np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

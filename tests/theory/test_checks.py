@@ -174,7 +174,17 @@ def test_whole_numbers_are_integers_and_neither_floats_nor_truth_values():
 
 
 @pytest.mark.parametrize(
-    "value", [[None], [[1.0], [1.0, 2.0]], np.array(["1"]), [1j], {}, sparse.eye_array(2)]
+    "value",
+    [
+        [None],
+        [[1.0], [1.0, 2.0]],
+        np.array(["1"]),
+        np.array([["1"]], dtype=object),
+        np.array([b"1", 2], dtype=object),
+        [1j],
+        {},
+        sparse.eye_array(2),
+    ],
 )
 def test_what_is_no_array_of_numbers_is_refused(value):
     with pytest.raises(InputError, match="`x` must be an array"):
@@ -194,6 +204,15 @@ def test_what_is_no_array_of_numbers_is_refused(value):
 def test_masked_entries_are_refused_however_deep_they_lie(value):
     with pytest.raises(InputError, match="`x` must have no masked entries; fill or remove them first; found"):
         as_array(value, name="x")
+
+
+def test_an_object_that_cannot_become_an_array_is_named_with_the_reason():
+    class Tensor:  # as torch's, which carries a gradient
+        def __array__(self, *_, **__):
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    with pytest.raises(InputError, match="`x` must be an array; found Tensor: Can't call"):
+        as_real(Tensor(), name="x")
 
 
 def test_an_array_that_may_be_masked_but_is_not_is_an_array():

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from virel_common.errors import in_one_line
 from virel_deep.data import simulator
 from virel_deep.data.global_generators import GlobalGenerators
-from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked
+from virel_deep.data.making import NotMadeError, make_env, raise_if_asked
 from virel_deep.data.observations import observations_of
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
 from virel_deep.design.environment import EnvSpec

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from virel_common.errors import InputError, require
+from virel_common.errors import InputError, in_one_line, require
 from virel_common.values import misread, misread_by
 from virel_deep.data import simulator
 from virel_deep.data.functions import function_of
@@ -129,11 +129,6 @@ def time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
             return int(layer._max_episode_steps)
         layer = layer.env
     return env.spec.max_episode_steps if env.spec else None
-
-
-def in_one_line(error: BaseException) -> str:
-    """Type and message of an exception in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def require_version(env_id: str, *, argument: str = "env") -> None:

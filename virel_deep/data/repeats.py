@@ -12,12 +12,12 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, in_one_line
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.functions import function_of
 from virel_deep.data.global_generators import GlobalGenerators
-from virel_deep.data.making import in_one_line, raise_if_asked
+from virel_deep.data.making import raise_if_asked
 from virel_deep.data.returned import Unusable, parts_of_step
 
 STEPS = 60

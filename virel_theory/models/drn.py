@@ -117,7 +117,9 @@ def _checked_head(path: Path, head: dict[str, Section]) -> list[str]:
     require(
         values in {"double", "rational"}, str(path), values, "must have the @value_type double or rational"
     )
-    return _text(head, "@reward_models").split()
+    names = _text(head, "@reward_models").split()
+    require(len(set(names)) == len(names), str(path), names, "must have @reward_models of different names")
+    return names
 
 
 def _kind(head: dict[str, Section]) -> str:

@@ -3,12 +3,13 @@
 import re
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_common.errors import InputError, require
+from virel_common.errors import InputError, in_one_line, require
 from virel_common.values import misread_by
 from virel_theory.checks import Mask, as_distribution
 
@@ -45,6 +46,7 @@ def made_env(name: str, arguments: Mapping[str, Any]) -> Any:
 
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what comes of it is checked
             if not re.search(r"-v\d+$", name):  # an id without a version asks for the newest one
                 warnings.simplefilter("ignore", UserWarning)
             if wrong := misread_by(name, arguments):
@@ -52,9 +54,10 @@ def made_env(name: str, arguments: Mapping[str, Any]) -> Any:
             made = gymnasium.make(name, **arguments)
     except InputError:
         raise
-    except (gymnasium.error.Error, ImportError, TypeError, ValueError, KeyError) as err:
+    except Exception as err:  # whatever a constructor raises
         wanted = f"{name!r} with {dict(arguments)}" if arguments else repr(name)
-        raise InputError(f"`env` must be a Gymnasium id that can be made; found {wanted} ({err})") from None
+        rule = "must be a Gymnasium id that can be made"
+        raise InputError(f"`env` {rule}; found {wanted} ({in_one_line(err)})") from None
     made.close()
     return made
 
@@ -148,6 +151,10 @@ def _outcome(outcome: Any, state: int, action: int) -> tuple[int, float, float, 
         prob, successor, reward, terminated = outcome
         if not _is_whole(successor):
             raise TypeError("the successor must be a whole number")
+        if not (isinstance(prob, Real) and isinstance(reward, Real)):
+            raise TypeError("probability and reward must be numbers")
+        if not (isinstance(terminated, bool | np.bool_) or (_is_whole(terminated) and terminated in {0, 1})):
+            raise TypeError("`terminated` must be True or False")
         np.int64(successor)
         return int(successor), float(prob), float(reward), bool(terminated)
     except (TypeError, ValueError, OverflowError) as err:

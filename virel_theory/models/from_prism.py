@@ -119,7 +119,8 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
         bool(lines), str(path), "no line", "must hold rewards, or the line of counts that says there are none"
     )
     if row_form.is_row_form(lines[1:]):
-        lines = lines[:1] + row_form.one_by_one(lines[1:], path, choices=not tra.is_dtmc)
+        most = np.diff(choice_rows(tra)[0]).tolist()
+        lines = lines[:1] + row_form.one_by_one(lines[1:], path, choices=not tra.is_dtmc, most=most)
     width = max((len(words) for _, words in lines), default=2)
     counts: list[int] = []
     if lines and (len(lines[0][1]) < width or lines[0][1][0] == str(tra.n_states)):  # no state is numbered S
@@ -133,6 +134,9 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
             len(lines),
             f"must hold the {counts[-1]} rewards that its first line announces",
         )
+        announced, model = counts[:-1], [tra.n_states, int(choice_rows(tra)[0][-1])][: len(counts) - 1]
+        rule = f"must announce the numbers of states (and choices) of {tra.path.name}, {model}"
+        require(announced == model, str(path), announced, rule)
     columns, reward = _numbers(path, lines, n_ints=width - 1, labelled=False)
     names = ("state", "successor") if tra.is_dtmc and width == 3 else ("state", "choice", "successor")
     keys = [getattr(tra, name) for name in names[: width - 1]]
@@ -201,6 +205,8 @@ def _prism_declaration(path: Path, line: Line) -> dict[str, str]:
         text,
         'must declare labels like 0="init" 1="goal"',
     )
+    numbers = [key for key, _ in pairs]
+    require(len(set(numbers)) == len(pairs), f"{path} line {line[0]}", text, "must declare each number once")
     return dict(pairs)
 
 

@@ -50,6 +50,7 @@ def from_toolbox(
     require_flag(normalise, name="normalise")
     if normalise:
         rows = [_normalised(row, exists[:, a]) for a, row in enumerate(rows)]
+        rewards, exists = _as_rewards(reward, rows)  # means over successors are those of the rows in use
     stacked = sparse.csr_array(sparse.vstack(rows, format="csr"))
     order = np.arange(n_states * n_actions).reshape(n_actions, n_states).T.ravel()  # to row s A + a
     table = sparse.csr_array(stacked[order])

@@ -120,6 +120,7 @@ def test_bytes_that_are_not_what_they_seem_are_one_error(tmp_path, name, data, n
             "@value_type: double-interval",
             "must have the @value_type double or rational",
         ),
+        ("steps tolls", "steps steps", "must have @reward_models of different names"),
         ("@parameters\n\n", "@parameters\np q\n", "must have no parameters.*found 'p q'"),
         ("@model\n", "", "must have a line @model"),
         ("@nr_states\n3", "@nr_states\n4", "must hold the 4 states"),

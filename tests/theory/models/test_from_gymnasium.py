@@ -1,5 +1,6 @@
 """Toy-text environments of Gymnasium as MDPs: published values, table rules, broken tables."""
 
+import re
 from types import SimpleNamespace
 
 import gymnasium
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.model_files import optimal_values
 from virel_common.errors import InputError
+from virel_theory.cli import main_solve
 from virel_theory.models.readers import from_gymnasium
 
 
@@ -107,6 +109,11 @@ BROKEN_TABLES = {
     "a list for the successor": {0: {0: [(1.0, [0], 0.0, False)]}},
     "half a state": {0: {0: [(1.0, 0.7, 0.0, False)]}},
     "a boolean for the successor": {0: {0: [(1.0, False, 0.0, False)]}},
+    "text for a probability": {0: {0: [("1.0", 0, 0.0, False)]}},
+    "text for a reward": {0: {0: [(1.0, 0, "5", False)]}},
+    "text for termination": {0: {0: [(1.0, 0, 0.0, "False")]}},
+    "nan for termination": {0: {0: [(1.0, 0, 0.0, float("nan"))]}},
+    "two for termination": {0: {0: [(1.0, 0, 0.0, 2)]}},
     "a list for a transition": {0: [[(1.0, 0, 0.0, False)]]},
     "nothing for a state": {0: None},
     "nothing for an action": {0: {0: None}},
@@ -122,6 +129,26 @@ def test_a_broken_table_is_one_error(name):
     with pytest.raises(InputError) as caught:
         from_gymnasium(toy(BROKEN_TABLES[name]), gamma=0.9)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("terminated", [True, np.True_, 1, np.int64(1)])
+def test_termination_may_be_a_flag_or_zero_and_one(terminated):
+    table = {0: {0: [(np.float32(1.0), np.int64(0), 1, terminated)]}}
+    assert from_gymnasium(toy(table), gamma=0.9).n_states == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["reward_schedule=[1]"], "`env` must be a Gymnasium id that can be made.*IndexError"),
+        (['desc=["FF","FG"]'], "must"),
+    ],
+)
+def test_what_a_constructor_raises_or_warns_of_is_one_line(options, named, capsys):
+    arguments = [word for option in options for word in ("--env-arg", option)]
+    assert main_solve(["gym:FrozenLake-v1", "--gamma", "0.9", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(named, line)
 
 
 @pytest.mark.parametrize("env", ["NoSuchEnv-v0", "CartPole-v1", "no_such_module:Env-v0", 3])

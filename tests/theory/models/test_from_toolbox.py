@@ -185,6 +185,15 @@ def test_an_array_of_objects_without_a_dimension_is_one_line():
         gridworld(2, 2, gamma=0.5, walls=nothing)
 
 
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_rewards_of_transitions_are_averaged_over_the_normalised_rows(as_sparse):
+    rows, per_step = np.array([[0.45, 0.45], [0.0, 0.9]]), np.array([[2.0, 4.0], [0.0, 10.0]])
+    rewards = [sparse.csr_array(per_step)] if as_sparse else [per_step]
+    with pytest.warns(UserWarning, match="differed|sum"):
+        found = from_toolbox([rows], rewards, gamma=0.9, normalise=True)
+    np.testing.assert_allclose(found.reward, [[3.0], [10.0]], rtol=1e-15)
+
+
 def test_entries_that_stand_twice_are_summed_in_transitions_and_rewards_and_the_given_matrices_stay():
     def twice(dense):  # every entry in two halves, as COO input of triples often is after `tocsr` by hand
         rows, columns = np.nonzero(dense)

@@ -98,6 +98,21 @@ def test_broken_rows_are_refused_with_their_line(tmp_path, tra, named):
         from_prism(files["tra"], gamma=0.5, rew=files["srew"])
 
 
+@pytest.mark.parametrize(
+    ("rewards", "named"),
+    [
+        (ROWS_TREW + "77\n", "line 8` must number states below 3; found 77"),
+        (ROWS_TREW + "foo\n", "line 8` must hold .*; found 'foo'"),
+        (ROWS_TREW + "2 4:1\n", "line 8` must give state 2 no more lines than .*, 1; found 2"),
+        (ROWS_TREW.replace("3 4 2", "3 9 2"), r"must announce .* of model.tra, \[3, 4\]; found \[3, 9\]"),
+    ],
+)
+def test_rows_of_rewards_belong_to_the_choices_of_the_model(tmp_path, rewards, named):
+    files = write_files(tmp_path, tra=ROWS_TRA, trew=rewards)
+    with pytest.raises(InputError, match=named):
+        from_prism(files["tra"], gamma=0.5, rew=files["trew"])
+
+
 def test_a_state_without_its_reward_is_no_row(tmp_path):
     files = write_files(tmp_path, tra=PRISM_TRA, srew="3 2\n0\n2 9\n")
     with pytest.raises(InputError, match="line 2` must have 2 columns"):
