@@ -74,8 +74,10 @@ def check_repeats(
     if simulator.is_exact(env) and function_of(env_id) is None:
         return
     rule = f"`{argument}` must depend on the seed of `reset` alone; {env_id}"
+    spaces = {name: repr(getattr(env, name)) for name in ("observation_space", "action_space")}
     try:
         first, _, third = (_played(env, seed) for seed in SEEDS)
+        changed = [name for name, was in spaces.items() if repr(getattr(env, name)) != was]
         difference = _difference(first, third)
         advice = _advice(env) if difference else ""
         env.close()
@@ -91,6 +93,9 @@ def check_repeats(
     except BaseException as error:
         raise_if_asked(error)
         return
+    for name in changed:
+        kept = f"must keep the `{name}` that its constructor sets; that of {env_id} was {spaces[name]}"
+        raise InputError(f"`{argument}` {kept} and is {getattr(env, name)!r} after episodes")
     if difference:
         raise InputError(f"{rule}: {difference}; {advice}")
 

@@ -29,8 +29,8 @@ def one_by_one(
         most: how many lines each state may have, as a file of rewards must fit its model; None: any number.
 
     Returns: the lines; each keeps its number in the file.
-    Raises: InputError: if a state of a DTMC has several lines, one has more than `most` or is not among these,
-        or a word is not `p:s'`.
+    Raises: InputError: if a state of a DTMC has several lines, one has more than `most`,
+        a state is not among these, or a word is not `p:s'`.
     """
     return list(_split(lines, path, choices=choices, most=most)) if is_row_form(lines) else list(lines)
 

@@ -49,6 +49,14 @@ class RunningMax(gymnasium.ObservationWrapper):
         return observation / self.largest
 
 
+class Widens(Plain):
+    """Replaces its space of actions in `reset`."""
+
+    def reset(self, *, seed=None, options=None):
+        self.action_space = Box(-2, 2, (1,), np.float32)
+        return super().reset(seed=seed, options=options)
+
+
 class OwnGenerator(Plain):
     """Draws from a generator that the seed doesn't reach."""
 
@@ -372,3 +380,13 @@ def test_a_step_of_four_values_is_told_as_what_it_is():
     rule = r"`env` must be an environment that can take a step; its step\(\) must return \(observation, .*"
     with pytest.raises(InputError, match=f"^{rule}; it returned a tuple of 4$"):
         check_repeats(FourValues(), "four", FourValues)
+
+
+def test_spaces_that_reset_replaces_are_named():
+    env_id = registered(Widens)
+    with pytest.raises(
+        InputError, match=r"`env` must keep the `action_space` that its constructor sets.*2\.0"
+    ):
+        check_repeats(
+            gymnasium.make(env_id), env_id=env_id, again=lambda: gymnasium.make(env_id), argument="env"
+        )
