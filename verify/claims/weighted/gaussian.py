@@ -226,11 +226,11 @@ everywhere, and Rosenbrock's; on the first its Section 5.1 says "always shrinks 
         title="the joint fit converges prematurely on the sphere function",
         source="RERPI, Section 5.1",
         statement=r"\text{The MLE procedure always shrinks variance, causing premature convergence}",
-        reading=r"With exact expectations, premature means that the spread vanishes against the distance that is left:"
-        r" $\sigma_{k+1}/D_{k+1} \le \sigma_k/D_k$.",
+        reading=r"With exact expectations, where the sentence is about a procedure with samples; premature means that the spread"
+        r" vanishes against the distance that is left: $\sigma_{k+1}/D_{k+1} \le \sigma_k/D_k$.",
         check=Check(premature_printed_gap, _SPHERE),
         expected=Verdict.REFUTED,
-        weight=Weight.COMPLETION,
+        weight=Weight.REMARK,
         correction=Correction(
             statement=r"D_k/\sigma_k^2 = D_0/\sigma_0^2,\qquad D_k \le t_0^k D_0,\qquad t_0 < 1",
             derivation=r"""The joint step is $\mu^+ - a^* = t(\mu - a^*)$ and $\sigma^{2+} = t\sigma^2$: distance and variance
