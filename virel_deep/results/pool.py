@@ -106,6 +106,12 @@ def _mixed(group: Sequence[Run]) -> Iterator[str]:
             )
             yield f"its seeds are from {len(group)} folders that differ in their {what}: {listed}"
 
+    steps = [set(run.at.tolist()) for run in group]
+    common = set.intersection(*steps)
+    if lone := sorted(step for step in set.union(*steps) - common if step < max(common)):
+        rest = f"from {lone[0]} on, do not count, as some folders lack them"
+        yield f"evaluations at {len(lone)} of its steps, {rest}"
+
 
 def _names(group: Sequence[Run]) -> list[str]:
     return sorted({name for run in group for name in run.versions})

@@ -201,7 +201,13 @@ def _evaluations(
 
 
 def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> Iterator[str]:
-    """Sentence on evaluations after `end`, the last step with one of every seed, if there are any."""
+    """Sentences on evaluations before and after step `end` that don't count, as some seed lacks them."""
+    found = [{step for step in one if step < end} for one in evaluations.values()]
+    if lone := sorted(set.union(*found) - set.intersection(*found)):
+        lacking = [str(seed) for seed, one in evaluations.items() if not set(lone) <= set(one)]
+        several = len(lacking) > 1
+        why = f"as seed{'s' * several} {', '.join(lacking)} lack{'s' * (not several)} some of them"
+        yield f"evaluations at {len(lone)} step{'s' * (len(lone) > 1)} from {lone[0]} on do not count, {why}"
     if max(max(one) for one in evaluations.values()) == end:
         return
     seeds: dict[str, list[str]] = {}

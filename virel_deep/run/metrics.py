@@ -160,16 +160,21 @@ def _row(line: bytes, place: str) -> Row:
 
 
 def _keep(path: Path, resume_step: int | None, eval_every: int) -> list[Row]:
-    """Remove log rows after `resume_step`, and evaluations between regular ones; return the others."""
+    """Remove log rows after `resume_step`, and the evaluation there if it only ended a run; return the rest."""
     if not path.exists():
         return []
     if resume_step is None:
         raise InputError(f"`folder` must be new, without the {FILE} of another run; found {path}")
     # Rows are in the order of steps; damage in those that are removed doesn't matter.
     before = takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path))
-    kept = [(row, line) for row, line in before if row["kind"] != "eval" or row["step"] % eval_every == 0]
+    kept = [(row, line) for row, line in before if not _only_ended(row, resume_step, eval_every)]
     write_atomically(path, b"".join(line for _, line in kept))
     return [row for row, _ in kept]
+
+
+def _only_ended(row: Row, resume_step: int, eval_every: int) -> bool:
+    """Whether a row is the evaluation at the end of a run that goes on, between regular ones."""
+    return row["kind"] == "eval" and row["step"] == resume_step and row["step"] % eval_every != 0
 
 
 def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -36,6 +36,20 @@ def test_two_folders_of_different_seeds_are_one_run_in_the_order_of_seeds(tmp_pa
     np.testing.assert_array_equal(run.at, whole.at)
 
 
+def test_pooled_folders_say_which_evaluations_do_not_count(tmp_path):
+    curves = learning(np.random.default_rng(0), 4, 6, 100.0)
+    folders = [
+        with_seeds(tmp_path / name, first, curves[first : first + 2]) for name, first in (("a", 0), ("b", 2))
+    ]
+    for seed in (2, 3):
+        metrics = tmp_path / "b" / f"seed-{seed}" / "metrics.jsonl"
+        lines = metrics.read_text().splitlines(keepends=True)
+        metrics.write_text("".join(line for line in lines if '"step": 3000, "kind": "eval"' not in line))
+    (run,) = pooled([folders[0], read_run(tmp_path / "b")])
+    assert 3000 not in run.at
+    assert "evaluations at 1 of its steps, from 3000 on, do not count, as some folders lack them" in run.mixed
+
+
 def test_an_array_job_of_one_seed_each_is_one_row_of_the_table(tmp_path):
     curves = learning(np.random.default_rng(0), 3, 6, 100.0)
     runs = [tmp_path / f"s{seed}" for seed in range(3)]

@@ -45,6 +45,18 @@ def test_a_running_run_is_compared_where_all_its_seeds_are(tmp_path):
     assert f"sac: cut at step 7000, the last with an evaluation of every seed; {ends}" in said
 
 
+def test_evaluations_that_a_seed_lacks_in_between_are_said(tmp_path):
+    folder = write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1.0, 2.0, 3.0))
+    metrics = folder / "seed-1" / "metrics.jsonl"
+    lines = metrics.read_text().splitlines(keepends=True)
+    lost = ('"step": 4000, "kind": "eval"', '"step": 9000, "kind": "eval"')
+    metrics.write_text("".join(line for line in lines if not any(mark in line for mark in lost)))
+    here = named([folder])
+    assert 4000 not in here[0].run.at
+    said = "sac: evaluations at 2 steps from 4000 on do not count, as seed 1 lacks some of them."
+    assert any(line.endswith(said) for line in remarks(here))
+
+
 def test_runs_that_a_stopped_seed_cuts_are_said_with_its_rule(tmp_path):
     folder = write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1.0, 2.0))
     write_seed(folder, 2, np.ones(7))

@@ -259,3 +259,12 @@ def test_a_kill_loses_no_row_whose_write_returned_and_a_resume_goes_on(tmp_path)
 def test_reading_rows_does_not_import_torch():
     code = "import sys, virel_deep.run.metrics; assert not {'torch'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_an_edited_distance_of_evaluations_removes_none_that_stand_there(tmp_path):
+    log = SeedLog(tmp_path, resume_step=None, eval_every=100)
+    for step in (100, 200, 300, 350):  # 350 is the end of the run
+        log.write(step, "eval", {"return": float(step)})
+    log.close()
+    SeedLog(tmp_path, resume_step=350, eval_every=250).close()
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl", "eval")] == [100, 200, 300]
