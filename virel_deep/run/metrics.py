@@ -160,7 +160,7 @@ def _row(line: bytes, place: str) -> Row:
 
 
 def _keep(path: Path, resume_step: int | None, eval_every: int) -> list[Row]:
-    """Remove log rows after `resume_step`, and the evaluation there if it only ended a run; return the rest."""
+    """Remove log rows after `resume_step`, and the evaluation there if it only ended a run; return others."""
     if not path.exists():
         return []
     if resume_step is None:
