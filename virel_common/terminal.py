@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
@@ -28,6 +29,16 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 MOST_DIGITS = 20
 """Digits of the largest whole number that may be written like 1e6; all that options take have fewer."""
 Options = TypeVar("Options")
+
+
+def as_argument(path: Path) -> str:
+    """Text of a path as a command takes it: one that begins like an option gets `./` before it.
+
+    Example:
+        >>> as_argument(Path("-run")), as_argument(Path("out/run"))
+        ('./-run', 'out/run')
+    """
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def run_command(
@@ -119,7 +130,8 @@ def _registry() -> "ConstructorRegistry":
 def console() -> Console:
     """Make the console that prints tables: as wide as the terminal, or `PLAIN_WIDTH` for a file or pipe."""
     terminal = sys.stdout.isatty()
-    return Console(width=max(shutil.get_terminal_size().columns, LEAST_WIDTH) if terminal else PLAIN_WIDTH)
+    width = max(shutil.get_terminal_size().columns, LEAST_WIDTH) if terminal else PLAIN_WIDTH
+    return Console(width=width, emoji=False)  # a folder's name may be :smile:
 
 
 def say(line: str) -> None:

@@ -11,7 +11,7 @@ from virel_common.engine import parse_engine, require_reachable
 from virel_common.errors import InputError, require
 from virel_common.machine import available_cpus
 from virel_common.ray_jobs import require_ray
-from virel_common.terminal import console, run_command, say
+from virel_common.terminal import as_argument, console, run_command, say
 from virel_deep.commands.study_cluster import run_on_cluster
 from virel_deep.commands.study_options import PlanOptions, ReportOptions, RunOptions, StatusOptions
 from virel_deep.results.tables import ScoreTable, as_rich, notes_on
@@ -103,12 +103,12 @@ def _start(options: RunOptions) -> int:
         status, waiting = run_on_cluster(engine, study, out, work, slots)
     if status != STOPPED:
         _say_waiting(out, study, waiting)
-    folder = ("--out", str(out))
+    folder, file = ("--out", as_argument(out)), as_argument(options.study)
     if status == STOPPED:
-        again = shlex.join(("virel", "study", "run", str(options.study), *folder, *_where(options)))
+        again = shlex.join(("virel", "study", "run", file, *folder, *_where(options)))
         say(f"stopped; continue with: {again}")
     elif status == COMPLETE:
-        report = shlex.join(("virel", "study", "report", str(options.study), *folder))
+        report = shlex.join(("virel", "study", "report", file, *folder))
         say(f"every job is finished; next: {report}")
     return max(status, 1 if failures else 0)
 

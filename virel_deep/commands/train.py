@@ -8,7 +8,7 @@ from pathlib import Path
 
 from virel_common.errors import InputError, require
 from virel_common.machine import available_cpus
-from virel_common.terminal import DONE, run_command, say
+from virel_common.terminal import DONE, as_argument, run_command, say
 from virel_deep.commands.run_folders import continued_run, new_run
 from virel_deep.commands.task_options import first_id, pairs
 from virel_deep.commands.train_options import TrainOptions
@@ -50,7 +50,8 @@ def _say_what_came_out(runs: Sequence[Path]) -> None:
         else:
             of = f", mean of {len(returns)} seeds" if len(returns) > 1 else ""
             last = f"last evaluation {returns.mean():.4g}{of}"
-        say(f"{run} is done: {last}; see virel compare, evaluate, watch or export {shlex.quote(str(run))}")
+        folder = shlex.quote(as_argument(run))
+        say(f"{run} is done: {last}; see virel compare, evaluate, watch or export {folder}")
 
 
 def _resumed(options: TrainOptions, argv: Sequence[str]) -> list[Path]:

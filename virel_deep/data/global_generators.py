@@ -8,10 +8,13 @@ evaluations.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+
+_one_at_a_time = RLock()
 
 
 class States(NamedTuple):
@@ -64,11 +67,15 @@ class GlobalGenerators:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Put the states in place for a block, then take them out and put those of before back."""
-        before = States.now()
-        self._mine.put()
-        try:
-            yield
-        finally:
-            self._mine = States.now()
-            before.put()
+        """Put the states in place for a block, then take them out and put those of before back.
+
+        The generators are those of the process, so that blocks of several threads take turns.
+        """
+        with _one_at_a_time:
+            before = States.now()
+            self._mine.put()
+            try:
+                yield
+            finally:
+                self._mine = States.now()
+                before.put()

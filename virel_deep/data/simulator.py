@@ -6,6 +6,7 @@ MuJoCo's main buffer is stored. The arena (contacts, constraint rows) is not sto
 it reads it.
 """
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -34,8 +35,10 @@ MODULES = ("gymnasium.envs.mujoco.", "virel_deep.data.reacher")
 """Where MuJoCo environments come from whose whole state is MuJoCo's, a generator and plain attributes."""
 
 
-class WarningLog:
+class WarningLog(threading.local):
     """Handler that writes MuJoCo's warnings to a chosen folder, instead of stderr and the working folder.
+
+    MuJoCo calls it in the thread that simulates, and each thread has a folder of its own.
 
     MuJoCo has one handler per process. This one is set when the first environment is made, unless the user
     has set another.

@@ -1,5 +1,6 @@
 """Stacks of matrices `[G, m, n]` and their products: matrix by matrix on the CPU, batched on a GPU."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -84,7 +85,13 @@ def product_of_heads(a: Stack, b: Stack, *, out: Stack) -> None:
         torch.addmm(into, one, other, beta=0 if g % heads == 0 else 1, out=into)
 
 
-_engine: Engine = "torch"
+class _Products(threading.local):
+    """What computes products on the CPU, in each thread: two trainings in one process don't share it."""
+
+    engine: Engine = "torch"
+
+
+_products = _Products()
 
 
 @contextmanager
@@ -95,22 +102,21 @@ def cpu_products(engine: Engine) -> Iterator[None]:
     other products. Each matrix is multiplied by itself, by the same routine whatever the others are, so the
     bits of a seed do not depend on its neighbours. They are not those of torch's products.
     """
-    global _engine  # noqa: PLW0603  (like torch's own setting of its products)
-    before, _engine = _engine, engine
+    before, _products.engine = _products.engine, engine
     try:
         yield
     finally:
-        _engine = before
+        _products.engine = before
 
 
 def by_numpy() -> bool:
     """Whether single CPU matrix products are computed by numpy at the moment."""
-    return _engine != "torch"
+    return _products.engine != "torch"
 
 
 def by_compiled() -> bool:
     """Whether whole passes of networks are compiled at the moment."""
-    return _engine == "compiled"
+    return _products.engine == "compiled"
 
 
 def _numpy_product(a: Stack, b: Stack, *, out: Stack) -> None:

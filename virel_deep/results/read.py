@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_common.errors import InputError, require
+from virel_common.errors import InputError, require, shown
 from virel_common.files import find_object, read_object
 from virel_deep.design.environment import labels
 from virel_deep.design.records import dotted
 from virel_deep.results.statistics import Scores
 from virel_deep.run.metrics import read_rows
 
+LARGEST = 1e300
+"""Bound of returns, whose sums are numbers then."""
 LAST = 10
 """Number of last evaluations whose mean is a seed's final score."""
 SEED_FOLDER = re.compile(r"seed-(\d+)")
@@ -202,7 +204,7 @@ def _evaluations(
 
 def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> Iterator[str]:
     """Sentences on evaluations before and after step `end` that don't count, as some seed lacks them."""
-    found = [{step for step in one if step < end} for one in evaluations.values()]
+    found: list[set[int]] = [{step for step in one if step < end} for one in evaluations.values()]
     if lone := sorted(set.union(*found) - set.intersection(*found)):
         lacking = [str(seed) for seed, one in evaluations.items() if not set(lone) <= set(one)]
         several = len(lacking) > 1
@@ -230,8 +232,7 @@ def _seed_folders(folder: Path) -> list[tuple[int, Path]]:
 
 def _return(row: dict[str, Any], path: Path) -> float:
     value = row.get("return")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise InputError(
-            f"{path}: the evaluation at step {row['step']} must have a `return`; found {value!r}"
-        )
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+        rule = f"must have a `return` of a size below {LARGEST:g}"
+        raise InputError(f"{path}: the evaluation at step {row['step']} {rule}; found {shown(value)}")
     return float(value)

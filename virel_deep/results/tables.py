@@ -124,7 +124,7 @@ def as_markdown(tables: Sequence[ScoreTable], remarks: Sequence[str]) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(" ".join(cell.replace("|", r"\|").splitlines()) for cell in cells) + " |"
 
 
 def as_rich(table: ScoreTable) -> Table:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
-from virel_common.terminal import say
+from virel_common.terminal import as_argument, say
 from virel_deep.data.presence import EVALUATION, note_in
 from virel_deep.design.environment import either
 from virel_deep.design.run import RunConfig
@@ -95,7 +95,7 @@ def _saying_how_to_go_on(work: Sequence[Work]) -> Iterator[None]:
 
 def _resuming(run: Path) -> str:
     """Command that continues a run, to be copied into a shell: a folder's name with a space is quoted."""
-    return shlex.join(("virel", "train", "--resume", str(run)))
+    return shlex.join(("virel", "train", "--resume", as_argument(run)))
 
 
 def _work(runs: Sequence[Path], jobs: int) -> tuple[list[Work], list[str]]:

@@ -152,9 +152,8 @@ def _row(line: bytes, place: str) -> Row:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON: {error}") from None
-    if not (
-        isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS and "wall" in row
-    ):
+    valid = isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS
+    if not valid or not (_is_number(row.get("wall")) and math.isfinite(row["wall"])):
         raise InputError(f"{place}: must be a row with valid `step`, `kind` and `wall`; found {line[:80]!r}")
     return row
 
@@ -174,7 +173,7 @@ def _keep(path: Path, resume_step: int | None, eval_every: int) -> list[Row]:
 
 def _only_ended(row: Row, resume_step: int, eval_every: int) -> bool:
     """Whether a row is the evaluation at the end of a run that goes on, between regular ones."""
-    return row["kind"] == "eval" and row["step"] == resume_step and row["step"] % eval_every != 0
+    return bool(row["kind"] == "eval" and row["step"] == resume_step and resume_step % eval_every != 0)
 
 
 def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

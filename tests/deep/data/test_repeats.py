@@ -2,6 +2,8 @@
 
 import json
 import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import gymnasium
 import numpy as np
@@ -285,6 +287,24 @@ def test_a_lent_generator_goes_on_where_it_was_and_leaves_the_global_one_alone(d
     before = global_states()
     drawn(first)
     assert global_states() == before
+
+
+def test_lent_generators_of_two_threads_take_turns():
+    def drawn(seed):
+        generators, out = GlobalGenerators(np.random.SeedSequence(seed)), []
+        for _ in range(300):
+            with generators.lent():
+                out.append((random.random(), np.random.random_sample()))  # noqa: NPY002
+        return out
+
+    alone = [drawn(seed) for seed in (0, 1)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(drawn, (0, 1))) == alone
+    finally:
+        sys.setswitchinterval(before)
 
 
 def global_states():

@@ -1,12 +1,15 @@
 """What float32 products are exact to, and who decides."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
 from virel_common.errors import InputError
 from virel_deep.networks import precision
 from virel_deep.networks.precision import FLOAT32_LEVEL, WORTH_IT, chosen, products, relative_error
-from virel_deep.networks.stacks import by_compiled, by_numpy
+from virel_deep.networks.stacks import by_compiled, by_numpy, cpu_products
 
 
 @pytest.fixture(autouse=True)
@@ -76,4 +79,39 @@ def test_the_setting_holds_inside_the_block_and_ends_with_it(asked):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert inside == [asked]
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_threads_do_not_share_what_computes_their_products():
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def another():
+        with cpu_products("compiled"):
+            inside.set()
+            assert leave.wait(30)
+            seen.append((by_numpy(), by_compiled()))
+
+    thread = threading.Thread(target=another)
+    thread.start()
+    assert inside.wait(30)
+    assert (by_numpy(), by_compiled()) == (False, False)
+    with cpu_products("numpy"):
+        leave.set()
+        thread.join(30)
+        assert (by_numpy(), by_compiled()) == (True, False)
+    assert seen == [(True, True)]
+    assert (by_numpy(), by_compiled()) == (False, False)
+
+
+def test_torchs_precision_is_set_by_one_thread_at_a_time_and_put_back():
+    before, seen = torch.get_float32_matmul_precision(), []
+
+    def user(_):
+        for _ in range(200):
+            with products("medium", "cpu"):
+                seen.append(torch.get_float32_matmul_precision())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(user, range(4)))
+    assert set(seen) == {"medium"}
     assert torch.get_float32_matmul_precision() == before

@@ -80,11 +80,14 @@ def test_a_damaged_run_is_one_clear_error(two_runs, spoil, message):
         read_run(two_runs[0])
 
 
-def test_an_evaluation_without_a_number_is_named(two_runs):
+@pytest.mark.parametrize("value", ["null", "true", "NaN", "-Infinity", "1e300", "-2e307", "9" * 400])
+def test_an_evaluation_without_a_number_is_named(two_runs, value):
     path = two_runs[0] / "seed-0" / "metrics.jsonl"
-    path.write_text('{"step": 1000, "kind": "eval", "wall": 0.0, "return": null}\n')
-    with pytest.raises(InputError, match=r"step 1000 must have a `return`; found None"):
+    path.write_text(f'{{"step": 1000, "kind": "eval", "wall": 0.0, "return": {value}}}\n')
+    named = r"step 1000 must have a `return` of a size below 1e\+300; found"
+    with pytest.raises(InputError, match=named) as said:
         read_run(two_runs[0])
+    assert len(str(said.value)) < 600
 
 
 def test_a_run_without_any_evaluation_says_why(tmp_path):

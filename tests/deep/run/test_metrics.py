@@ -268,3 +268,11 @@ def test_an_edited_distance_of_evaluations_removes_none_that_stand_there(tmp_pat
     log.close()
     SeedLog(tmp_path, resume_step=350, eval_every=250).close()
     assert [row["step"] for row in read_rows(tmp_path / "metrics.jsonl", "eval")] == [100, 200, 300]
+
+
+@pytest.mark.parametrize("wall", ["null", '"late"', "true", "NaN", "[1.0]"])
+def test_a_row_whose_clock_is_not_a_number_is_refused(tmp_path, wall):
+    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 10, "kind": "train", "wall": {wall}}}\n')
+    named = r"metrics\.jsonl:1: must be a row with valid `step`, `kind` and `wall`"
+    with pytest.raises(InputError, match=named):
+        SeedLog(tmp_path, resume_step=30)
