@@ -204,8 +204,8 @@ def _evaluations(
 
 def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> Iterator[str]:
     """Sentences on evaluations before and after step `end` that don't count, as some seed lacks them."""
-    found: list[set[int]] = [{step for step in one if step < end} for one in evaluations.values()]
-    if lone := sorted(set.union(*found) - set.intersection(*found)):
+    some = {step for one in evaluations.values() for step in one if step < end}
+    if lone := sorted(step for step in some if not all(step in one for one in evaluations.values())):
         lacking = [str(seed) for seed, one in evaluations.items() if not set(lone) <= set(one)]
         several = len(lacking) > 1
         why = f"as seed{'s' * several} {', '.join(lacking)} lack{'s' * (not several)} some of them"

@@ -152,8 +152,13 @@ def _row(line: bytes, place: str) -> Row:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON: {error}") from None
-    valid = isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS
-    if not valid or not (_is_number(row.get("wall")) and math.isfinite(row["wall"])):
+    if not (
+        isinstance(row, dict)
+        and type(row.get("step")) is int
+        and row.get("kind") in KINDS
+        and _is_number(row.get("wall"))
+        and abs(row["wall"]) < math.inf
+    ):
         raise InputError(f"{place}: must be a row with valid `step`, `kind` and `wall`; found {line[:80]!r}")
     return row
 
