@@ -160,7 +160,12 @@ def resume(
 
 
 def load_policy(
-    run: RunPath, seed: int | None = None, *, env: Maker | None = None, noise_seed: int = 0
+    run: RunPath,
+    seed: int | None = None,
+    *,
+    env: Maker | None = None,
+    noise_seed: int = 0,
+    best: bool = False,
 ) -> LoadedPolicy:
     """Load the newest policy of a run's seed, by default of its first one.
 
@@ -169,9 +174,11 @@ def load_policy(
         seed: one of the run's seeds.
         env: function that makes the environment, for a run that was trained with one that has no import path.
         noise_seed: seed of the random numbers of `act(..., deterministic=False)`.
+        best: whether to take the policy of the seed's best evaluation, which a run with `keep_best` has.
 
     Raises:
-        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
+        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; or the
+            best policy was not kept.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -184,10 +191,12 @@ def load_policy(
     chosen = None if seed is None else as_whole(seed, name="seed", least=0)
     noise = as_whole(noise_seed, name="noise_seed", least=0)
     with lent(_recorded(folder, env), env):
-        return loaded_policy(folder, chosen, noise_seed=noise)
+        return loaded_policy(folder, chosen, noise_seed=noise, best=_as_flag(best, name="best"))
 
 
-def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | None = None) -> list[Evaluated]:
+def evaluate(
+    *runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | None = None, best: bool = False
+) -> list[Evaluated]:
     """Evaluate the newest policy of every seed of a run on the same episodes, deterministically.
 
     Args:
@@ -195,6 +204,7 @@ def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | Non
         episodes: number of episodes.
         seed: random seed of the episodes.
         env: function that makes the environment, for a run that was trained with one that has no import path.
+        best: whether to take the policy of each seed's best evaluation, which a run with `keep_best` has.
 
     Returns:
         One `Evaluated` per seed, with `seed`, `step`, `episodes` and `returns`.
@@ -211,7 +221,11 @@ def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | Non
     """
     folders = [as_path(run, name="runs") for run in runs]
     require(len(folders) >= 1, "runs", list(runs), "must name at least one run folder")
-    asked = Asked(as_whole(episodes, name="episodes", least=1), as_whole(seed, name="seed", least=0))
+    asked = Asked(
+        as_whole(episodes, name="episodes", least=1),
+        as_whole(seed, name="seed", least=0),
+        _as_flag(best, name="best"),
+    )
     with lent(_recorded(folders[0], env), env):
         done, failed = evaluate_runs(folders, asked)
     rule = f"must hold a policy of every seed; {'; '.join(failed)}"
@@ -250,6 +264,11 @@ def compare(runs: RunPath | Sequence[RunPath], *, steps: int | None = None) -> s
     tables = (score_table(named), overall_table(named))
     said = [*remarks(named), *(f"{line}." for line in left_out)]
     return as_markdown([table for table in tables if table is not None], said)
+
+
+def _as_flag(value: object, *, name: str) -> bool:
+    require(isinstance(value, bool), name, value, "must be True or False")
+    return bool(value)
 
 
 def _named(settings: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 import virel_deep
 from virel_common.errors import InputError
 from virel_deep.commands.train import main_train
+from virel_deep.run.metrics import read_rows
 from virel_deep.run.policy import load_policy as seed_policy
 
 SETTINGS = {"hidden": (8, 8), "data.warmup": 40, "data.batch": 16}
@@ -30,6 +31,22 @@ def test_training_leaves_a_run_that_policy_evaluation_and_comparison_read(run):
     assert repr(policy) == "LoadedPolicy(env='Pendulum-v1', seed=0, step=100, observation_size=3)"
     assert [one.seed for one in virel_deep.evaluate(run, episodes=2)] == [0, 1]
     assert "sac" in virel_deep.compare([run])
+
+
+def test_the_best_policy_is_read_where_it_was_kept(run, tmp_path):
+    kept = virel_deep.train(
+        "sac", "Pendulum-v1", steps=60, eval_every=20, keep_best=True, out=tmp_path / "kept",
+        settings={"hidden": (8, 8), "data.batch": 8, "data.warmup": 20},
+    )  # fmt: skip
+    row = max(read_rows(kept / "seed-0" / "metrics.jsonl", "eval"), key=lambda row: row["return"])
+    assert virel_deep.load_policy(kept, best=True).step == row["step"]
+    (one,) = virel_deep.evaluate(kept, episodes=1, best=True)
+    assert one.step == row["step"]
+    for call in (virel_deep.load_policy, virel_deep.evaluate):
+        with pytest.raises(InputError, match=r"`best` must be left out: .* without --keep-best"):
+            call(run, best=True)
+        with pytest.raises(InputError, match="`best` must be True or False; found 1"):
+            call(kept, best=1)
 
 
 def test_actions_are_in_the_environments_own_range_for_one_observation_and_for_many(run):

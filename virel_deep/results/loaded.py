@@ -104,16 +104,16 @@ def _short(value: object) -> str:
     return text if len(text) <= LONG else f"{text[:LONG]}..."
 
 
-def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPolicy:
-    """Load the newest policy of a run's seed, by default of its first one.
+def loaded_policy(run: Path, seed: int | None, *, noise_seed: int, best: bool = False) -> LoadedPolicy:
+    """Load the newest policy of a run's seed, or that of its best evaluation; by default of its first seed.
 
     Raises:
-        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; or
-            `noise_seed` is negative.
+        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; the
+            best policy was not kept; or `noise_seed` is negative.
     """
     require(noise_seed >= 0, "noise_seed", noise_seed, "must not be negative")
     chosen = read_config(run).seeds[0] if seed is None else seed
-    config, found = newest(run, chosen)
+    config, found = newest(run, chosen, best=best)
     policy = policy_of(config, found, seed=chosen)
     env = make_env(policy.env)
     try:
