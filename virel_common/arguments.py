@@ -40,6 +40,13 @@ def as_whole(n: object, *, name: str, least: int = 0) -> int:
     return int(n)  # type: ignore[call-overload, no-any-return]
 
 
+def require_flag(value: object, *, name: str) -> None:
+    """Raise `InputError` unless `value`, the argument called `name`, is a truth value of Python or numpy."""
+    kind = type(value)  # numpy itself is not loaded here
+    of_numpy = kind.__module__ == "numpy" and kind.__name__ in {"bool", "bool_"}
+    require(kind is bool or of_numpy, name, value, "must be True or False")
+
+
 def plain_number(value: Any) -> Any:
     """Python's own number in place of one of numpy's; everything else as it is.
 

@@ -11,7 +11,7 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
-from virel_common.arguments import as_path, as_whole, plain_number
+from virel_common.arguments import as_path, as_whole, plain_number, require_flag
 from virel_common.errors import require
 from virel_common.terminal import say
 from virel_deep.commands.run_folders import continued_run, new_run
@@ -190,8 +190,9 @@ def load_policy(
     folder = as_path(run, name="run")
     chosen = None if seed is None else as_whole(seed, name="seed", least=0)
     noise = as_whole(noise_seed, name="noise_seed", least=0)
+    require_flag(best, name="best")
     with lent(_recorded(folder, env), env):
-        return loaded_policy(folder, chosen, noise_seed=noise, best=_as_flag(best, name="best"))
+        return loaded_policy(folder, chosen, noise_seed=noise, best=bool(best))
 
 
 def evaluate(
@@ -221,10 +222,11 @@ def evaluate(
     """
     folders = [as_path(run, name="runs") for run in runs]
     require(len(folders) >= 1, "runs", list(runs), "must name at least one run folder")
+    require_flag(best, name="best")
     asked = Asked(
         as_whole(episodes, name="episodes", least=1),
         as_whole(seed, name="seed", least=0),
-        _as_flag(best, name="best"),
+        bool(best),
     )
     with lent(_recorded(folders[0], env), env):
         done, failed = evaluate_runs(folders, asked)
@@ -264,11 +266,6 @@ def compare(runs: RunPath | Sequence[RunPath], *, steps: int | None = None) -> s
     tables = (score_table(named), overall_table(named))
     said = [*remarks(named), *(f"{line}." for line in left_out)]
     return as_markdown([table for table in tables if table is not None], said)
-
-
-def _as_flag(value: object, *, name: str) -> bool:
-    require(isinstance(value, bool), name, value, "must be True or False")
-    return bool(value)
 
 
 def _named(settings: Mapping[str, Any] | None) -> dict[str, Any]:

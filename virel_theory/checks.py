@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import InputError as InputError  # noqa: PLC0414  # public: `virel_theory.InputError`
-from virel_common.errors import require, shown
+from virel_common.errors import in_one_line, require, shown
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,7 +32,9 @@ def as_array(x: Any, *, name: str) -> NDArray[Any]:
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"`{name}` must be an array, its rows of one length; found {shown(x)}") from None
     except RuntimeError as err:  # a tensor that carries a gradient, or is on a GPU
-        raise InputError(f"`{name}` must be an array; found {type(x).__name__}: {err}") from None
+        raise InputError(
+            f"`{name}` must be an array; found {type(x).__name__} ({in_one_line(err)})"
+        ) from None
 
 
 def as_real(x: ArrayLike, *, name: str) -> Array:
@@ -104,11 +106,6 @@ def as_positive(x: ArrayLike, *, name: str) -> float:
 def is_one_of(value: object, names: Collection[str]) -> bool:
     """Whether a value is one of several names; what is no text is none of them."""
     return isinstance(value, str) and value in names
-
-
-def require_flag(value: object, *, name: str) -> None:
-    """Raise `InputError` unless `value`, the argument called `name`, is a truth value."""
-    require(isinstance(value, bool | np.bool_), name, value, "must be True or False")
 
 
 def as_generator(rng: Any, *, name: str = "rng") -> np.random.Generator:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from virel_common.errors import InputError
-from virel_deep.results.read import NotEvaluatedError, Run, read_with_tasks
+from virel_deep.results.read import NotEvaluatedError, Run, lone_steps, read_with_tasks
 
 
 def read_pooled(folders: Sequence[Path], *, steps: int | None = None) -> tuple[list[Run], list[str]]:
@@ -106,9 +106,8 @@ def _mixed(group: Sequence[Run]) -> Iterator[str]:
             )
             yield f"its seeds are from {len(group)} folders that differ in their {what}: {listed}"
 
-    steps = [set(run.at.tolist()) for run in group]
-    common = set.intersection(*steps)
-    if lone := sorted(step for step in set.union(*steps) - common if step < max(common)):
+    steps = [run.at.tolist() for run in group]
+    if lone := lone_steps(steps, end=max(set(steps[0]).intersection(*steps))):
         rest = f"from {lone[0]} on, do not count, as some folders lack them"
         yield f"evaluations at {len(lone)} of its steps, {rest}"
 

@@ -6,7 +6,7 @@ Only `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` if give
 
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -202,10 +202,21 @@ def _evaluations(
     return out, tuple(left_out)
 
 
+def lone_steps(found: Iterable[Iterable[int]], *, end: int) -> list[int]:
+    """Steps before `end` at which some were evaluated, and not all, in order.
+
+    Example:
+        >>> lone_steps([[10, 20, 30], [10, 30, 40]], end=30)
+        [20]
+    """
+    steps = [set(one) for one in found]
+    lone: set[int] = set().union(*steps)
+    return sorted(step for step in lone.difference(steps[0].intersection(*steps)) if step < end)
+
+
 def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> Iterator[str]:
     """Sentences on evaluations before and after step `end` that don't count, as some seed lacks them."""
-    some = {step for one in evaluations.values() for step in one if step < end}
-    if lone := sorted(step for step in some if not all(step in one for one in evaluations.values())):
+    if lone := lone_steps(evaluations.values(), end=end):
         lacking = [str(seed) for seed, one in evaluations.items() if not set(lone) <= set(one)]
         several = len(lacking) > 1
         why = f"as seed{'s' * several} {', '.join(lacking)} lack{'s' * (not several)} some of them"

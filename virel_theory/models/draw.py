@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from virel_common.arguments import as_whole
+from virel_common.arguments import as_whole, require_flag
 from virel_common.errors import require
-from virel_theory.checks import as_finite_number, as_generator, as_probability, require_flag
+from virel_theory.checks import as_finite_number, as_generator, as_probability
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import as_gamma
 from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass

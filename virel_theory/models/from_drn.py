@@ -3,9 +3,9 @@
 import os
 from dataclasses import replace
 
-from virel_common.arguments import as_path
+from virel_common.arguments import as_path, require_flag
 from virel_common.errors import require
-from virel_theory.checks import is_one_of, require_flag
+from virel_theory.checks import is_one_of
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import as_gamma
 from virel_theory.models.choices import arrival_rewards, check_choices, normalised, to_mdp

@@ -118,8 +118,9 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
     require(
         bool(lines), str(path), "no line", "must hold rewards, or the line of counts that says there are none"
     )
+    choice_ptr, _ = choice_rows(tra)
     if row_form.is_row_form(lines[1:]):
-        most = np.diff(choice_rows(tra)[0]).tolist()
+        most = np.diff(choice_ptr).tolist()
         lines = lines[:1] + row_form.one_by_one(lines[1:], path, choices=not tra.is_dtmc, most=most)
     width = max((len(words) for _, words in lines), default=2)
     counts: list[int] = []
@@ -134,7 +135,7 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
             len(lines),
             f"must hold the {counts[-1]} rewards that its first line announces",
         )
-        announced, model = counts[:-1], [tra.n_states, int(choice_rows(tra)[0][-1])][: len(counts) - 1]
+        announced, model = counts[:-1], [tra.n_states, int(choice_ptr[-1])][: len(counts) - 1]
         rule = f"must announce the numbers of states (and choices) of {tra.path.name}, {model}"
         require(announced == model, str(path), announced, rule)
     columns, reward = _numbers(path, lines, n_ints=width - 1, labelled=False)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from virel_common.arguments import require_flag
 from virel_common.errors import InputError, require
-from virel_theory.checks import Array, Mask, as_real, require_flag
+from virel_theory.checks import Array, Mask, as_real
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import build
 from virel_theory.models.choices import warn_of_rescaling

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from virel_common.arguments import as_path
+from virel_common.arguments import as_path, require_flag
 from virel_common.errors import InputError, require
-from virel_theory.checks import require_flag
 from virel_theory.mdp.storage import BROKEN, FOLDER
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_drn import from_drn

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from virel_common.arguments import as_path
+from virel_common.arguments import as_path, require_flag
 from virel_common.errors import require
-from virel_theory.checks import Array, is_one_of, require_flag
+from virel_theory.checks import Array, is_one_of
 from virel_theory.mdp.storage import read_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import as_gamma

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import optimize, sparse
 
-from virel_theory.checks import Array, require_flag
+from virel_common.arguments import require_flag
+from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels import rows as _rows

@@ -17,7 +17,8 @@ from typing import Unpack
 
 import numpy as np
 
-from virel_theory.checks import Array, as_temperature, require_flag
+from virel_common.arguments import require_flag
+from virel_theory.checks import Array, as_temperature
 from virel_theory.mdp.policy_system import direct_solve, mix, mixed_rows
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels

@@ -27,8 +27,9 @@ from typing import NamedTuple, Unpack
 
 from numpy.typing import ArrayLike
 
+from virel_common.arguments import require_flag
 from virel_common.errors import require
-from virel_theory.checks import is_one_of, require_flag, require_function
+from virel_theory.checks import is_one_of, require_function
 from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.auto import Auto

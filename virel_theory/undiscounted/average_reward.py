@@ -28,8 +28,9 @@ from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 from scipy.sparse.csgraph import connected_components
 
+from virel_common.arguments import require_flag
 from virel_common.errors import InputError
-from virel_theory.checks import Array, U, require_flag
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked

@@ -9,9 +9,9 @@ are exact), and $|\hat V_{t+1}|$ is at most $|V_T|_\infty + \sum|r|_\infty$, rou
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_common.arguments import as_whole
+from virel_common.arguments import as_whole, require_flag
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_probability, as_real, first_bad, require_flag
+from virel_theory.checks import Array, as_finite, as_probability, as_real, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked

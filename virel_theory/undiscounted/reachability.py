@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, Mask, require_flag
+from virel_common.arguments import require_flag
+from virel_theory.checks import Array, Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph

@@ -27,8 +27,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from virel_common.arguments import require_flag
 from virel_common.errors import InputError
-from virel_theory.checks import Mask, require_flag
+from virel_theory.checks import Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph

@@ -87,7 +87,7 @@ def test_an_evaluation_without_a_number_is_named(two_runs, value):
     named = r"step 1000 must have a `return` of a size below 1e\+300; found"
     with pytest.raises(InputError, match=named) as said:
         read_run(two_runs[0])
-    assert len(str(said.value)) < 600
+    assert "9" * 400 not in str(said.value)
 
 
 def test_a_run_without_any_evaluation_says_why(tmp_path):

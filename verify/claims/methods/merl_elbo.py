@@ -15,10 +15,11 @@ from scipy.special import logsumexp
 
 from verify.claims import recorded
 from verify.claims.methods.pseudo_likelihood import trajectories
+from verify.claims.methods.reverse_kl import rounding
 from verify.engine.claim import Check, Claim, Correction, NoProof
 from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import instances, mdps, policies, temperatures
-from virel_theory.checks import Array, U
+from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.pseudo_likelihood import expected_episode_return
 
@@ -68,8 +69,7 @@ def _second_form(mdp: TabularMDP, pi: Array, c: float, horizon: int) -> float:
 
 def _bound(mdp: TabularMDP, pi: Array, c: float, horizon: int) -> float:
     n_paths = sum(len(trajectories(mdp, pi, s, horizon)) for s in range(mdp.n_states))
-    size = 1 + horizon * (float(np.abs(mdp.reward).max()) / min(1.0, c) + np.log(16)) + np.log(n_paths)
-    return float(64 * (1 + c) * (horizon * (mdp.n_states + mdp.n_actions + 8) + n_paths) * U * size)
+    return (1 + c) * rounding(mdp, horizon, n_paths, c)
 
 
 _EPISODES = instances(

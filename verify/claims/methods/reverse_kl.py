@@ -39,18 +39,19 @@ def printed_gap(*, mdp: TabularMDP, pi: Array, horizon: int, perturb: float = 0.
         for policy in (pi, uniform)
     ]
     n = _divergence(mdp, pi, horizon)[3]
-    return Gap(abs(sums[0] - sums[1]) + perturb, _bound(mdp, horizon, n))
+    return Gap(abs(sums[0] - sums[1]) + perturb, rounding(mdp, horizon, n))
 
 
 def corrected_gap(*, mdp: TabularMDP, pi: Array, horizon: int, perturb: float = 0.0) -> Gap:
     """Gap of the identity `KL(p_theta || q) = log Z - J - H(p_theta)`, zero."""
     kl, entropy, log_z, n = _divergence(mdp, pi, horizon)
     right = log_z - expected_episode_return(mdp, pi=pi, horizon=horizon) - entropy + perturb
-    return Gap(abs(kl - right), _bound(mdp, horizon, n))
+    return Gap(abs(kl - right), rounding(mdp, horizon, n))
 
 
-def _bound(mdp: TabularMDP, horizon: int, n_paths: int) -> float:
-    size = 1 + horizon * (float(np.abs(mdp.reward).max()) + np.log(16)) + np.log(n_paths)
+def rounding(mdp: TabularMDP, horizon: int, n_paths: int, c: float = 1.0) -> float:
+    """Bound of the module docstring, for rewards that are also divided by c."""
+    size = 1 + horizon * (float(np.abs(mdp.reward).max()) / min(1.0, c) + np.log(16)) + np.log(n_paths)
     return float(64 * (horizon * (mdp.n_states + mdp.n_actions + 8) + n_paths) * U * size)
 
 

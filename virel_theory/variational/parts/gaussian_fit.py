@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_common.arguments import as_whole
+from virel_common.arguments import as_whole, require_flag
 from virel_common.errors import require
 from virel_theory.checks import (
     Array,
@@ -19,7 +19,6 @@ from virel_theory.checks import (
     as_number,
     as_probabilities,
     as_real,
-    require_flag,
 )
 from virel_theory.variational.core.budget import budget_temperature, tempered_posterior
 from virel_theory.variational.parts.gaussian import (
