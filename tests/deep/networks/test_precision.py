@@ -1,7 +1,6 @@
 """What float32 products are exact to, and who decides."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -104,14 +103,24 @@ def test_threads_do_not_share_what_computes_their_products():
 
 
 def test_torchs_precision_is_set_by_one_thread_at_a_time_and_put_back():
-    before, seen = torch.get_float32_matmul_precision(), []
+    before, left, inside, seen = (
+        torch.get_float32_matmul_precision(),
+        threading.Event(),
+        threading.Event(),
+        [],
+    )
 
-    def user(_):
-        for _ in range(200):
-            with products("medium", "cpu"):
-                seen.append(torch.get_float32_matmul_precision())
+    def another():
+        with products("medium", "cpu"):
+            inside.set()
+            assert left.wait(30)
+            seen.append(torch.get_float32_matmul_precision())
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(user, range(4)))
-    assert set(seen) == {"medium"}
+    thread = threading.Thread(target=another)
+    with products("medium", "cpu"):
+        thread.start()
+        assert not inside.wait(0.2)  # it waits for its turn
+    left.set()
+    thread.join(30)
+    assert seen == ["medium"]
     assert torch.get_float32_matmul_precision() == before
