@@ -203,7 +203,7 @@ def _evaluations(
 
 
 def lone_steps(found: Iterable[Iterable[int]], *, end: int) -> list[int]:
-    """Steps before `end` at which some were evaluated, and not all, in order.
+    """Steps before `end` at which some of several curves have a value and others lack one, in order.
 
     Example:
         >>> lone_steps([[10, 20, 30], [10, 30, 40]], end=30)
