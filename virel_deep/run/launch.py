@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: bool = False) -> int:
     """Train or continue every unfinished seed of runs, and show progress; return the exit status.
 
-    A seed whose checkpoints are damaged or gone is left out and said; the others train.
+    A seed whose checkpoints or log are damaged or gone is left out and said; the others train.
 
     Args:
         runs: run folders that differ in their seeds alone.
@@ -104,7 +104,7 @@ def _work(runs: Sequence[Path], jobs: int) -> tuple[list[Work], list[str]]:
     broken: list[str] = []
     for run, config in zip(runs, read_together(runs), strict=True):
         found = survey(run, config)
-        broken += found.broken.values()
+        broken = [*dict.fromkeys([*broken, *found.broken.values()])]
         for change in found.changes:
             say(f"note: {change}; results may not be those of an uninterrupted run")
         place = f"{run} " if len(runs) > 1 else ""
@@ -217,7 +217,7 @@ def _bury(death: Death) -> list[Work]:
         return []
     say(f"{title_of(rest)} continue{'s' * (len(rest) == 1)} from the newest checkpoint in a new process")
     found = survey(run, replace(config, seeds=rest))
-    for line in found.broken.values():
+    for line in dict.fromkeys(found.broken.values()):
         say(f"virel train: left out: {line}")
     return [Work(title, run, config, of_step, resume) for of_step, resume in bundles(found, 1)]
 

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +134,44 @@ def last_step(folder: Path) -> int:
     return step
 
 
+def check_rows(folder: Path, step: int) -> None:
+    """Raise `InputError` if a row up to `step` in a seed's `metrics.jsonl` is damaged."""
+    if (folder / FILE).exists():
+        _until(folder / FILE, step)
+
+
 def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
     """Yield each row of a `metrics.jsonl`, parsed, with its original line."""
+    for place, line in _lines(path):
+        yield _row(line, place), line
+
+
+def _until(path: Path, step: int) -> list[tuple[Row, bytes]]:
+    """Rows up to `step`, with their lines. Rows are in the order of steps; damage after them doesn't matter."""
+    kept: list[tuple[Row, bytes]] = []
+    damage: InputError | None = None
+    for place, line in _lines(path):
+        try:
+            row = _row(line, place)
+        except InputError as error:
+            damage = damage or error
+            continue
+        if row["step"] > step:
+            break
+        if damage:
+            raise damage
+        kept.append((row, line))
+    return kept
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the place and the bytes of each line of a file that is complete."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return
-                yield _row(line, f"{path}:{number}"), line
+                yield f"{path}:{number}", line
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
 
@@ -169,8 +198,7 @@ def _keep(path: Path, resume_step: int | None, eval_every: int) -> list[Row]:
         return []
     if resume_step is None:
         raise InputError(f"`folder` must be new, without the {FILE} of another run; found {path}")
-    # Rows are in the order of steps; damage in those that are removed doesn't matter.
-    before = takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path))
+    before = _until(path, resume_step)
     kept = [(row, line) for row, line in before if not _only_ended(row, resume_step, eval_every)]
     write_atomically(path, b"".join(line for _, line in kept))
     return [row for row, _ in kept]

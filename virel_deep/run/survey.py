@@ -10,7 +10,7 @@ from virel_common.files import find_object
 from virel_deep.design.records import encode
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
-from virel_deep.run.metrics import last_step
+from virel_deep.run.metrics import check_rows, last_step
 
 GROWS = ("steps", "seeds")
 """Settings of a run that may grow."""
@@ -38,6 +38,7 @@ def survey(run: Path, config: RunConfig) -> Survey:
         try:
             step, settings = _newest(run, config, seed)
             changes = _changes(run, config, settings)
+            check_rows(seed_folder(run, seed), step)
         except InputError as error:
             found.broken[seed] = str(error)
             continue

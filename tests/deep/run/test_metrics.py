@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_deep.run import metrics
-from virel_deep.run.metrics import SeedLog, read_rows
+from virel_deep.run.metrics import SeedLog, check_rows, read_rows
 
 ROOT = Path(__file__).parents[3]
 
@@ -167,6 +167,18 @@ def test_a_broken_line_is_named_by_file_and_number(tmp_path, line, message):
     SeedLog(tmp_path, resume_step=-1).close()  # what goes anyway need not be read
 
 
+def test_damage_after_the_rows_that_stay_does_not_matter(tmp_path):
+    write_steps(tmp_path, (0, 10))
+    path = tmp_path / "metrics.jsonl"
+    before = path.read_bytes()
+    path.write_bytes(before + b"\x00\x00\n{\n")
+    with pytest.raises(InputError, match=r"metrics\.jsonl:\d+: not JSON"):
+        read_rows(path, "train")
+    check_rows(tmp_path, 10)
+    SeedLog(tmp_path, resume_step=10).close()
+    assert path.read_bytes() == before
+
+
 def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path):
     with pytest.raises(InputError, match=r"metrics\.jsonl: No such file"):
         read_rows(tmp_path / "metrics.jsonl", "train")
@@ -272,7 +284,8 @@ def test_an_edited_distance_of_evaluations_removes_none_that_stand_there(tmp_pat
 
 @pytest.mark.parametrize("wall", ["null", '"late"', "true", "NaN", "[1.0]"])
 def test_a_row_whose_clock_is_not_a_number_is_refused(tmp_path, wall):
-    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 10, "kind": "train", "wall": {wall}}}\n')
+    rows = [f'{{"step": {step}, "kind": "train", "wall": {clock}}}\n' for step, clock in ((10, wall), (20, 1))]
+    (tmp_path / "metrics.jsonl").write_text("".join(rows))
     named = r"metrics\.jsonl:1: must be a row with valid `step`, `kind` and `wall`"
     with pytest.raises(InputError, match=named):
         SeedLog(tmp_path, resume_step=30)

@@ -80,11 +80,17 @@ def lose_checkpoints(seed):
     shutil.rmtree(seed / "checkpoints")
 
 
+def damage_a_row(seed):
+    path = seed / "metrics.jsonl"
+    path.write_bytes(b"{\n" + path.read_bytes())
+
+
 DAMAGES = {
     truncate_states: "state.json",
     damage_manifests: "manifest.json",
     lose_replay: "replay",
     lose_checkpoints: "its checkpoints are gone, although it was trained to step 40",
+    damage_a_row: "metrics.jsonl:1: not JSON",
 }
 
 
@@ -101,9 +107,9 @@ def test_one_seeds_damage_is_said_and_the_others_train_on(run, beyond, capsys, d
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_where_every_seed_is_damaged_nothing_begins_anew(run, capsys, damage):
-    before = (run / "seed-0/metrics.jsonl").read_bytes()
     for seed in ("seed-0", "seed-1"):
         damage(run / seed)
+    before = (run / "seed-0/metrics.jsonl").read_bytes()
     status, said = resumed(run, capsys)
     assert (status, len(said)) == (2, 1)
     assert DAMAGES[damage] in said[0]
@@ -168,6 +174,8 @@ def test_what_makes_another_run_is_refused(run, capsys, change, said):
     status, lines = resumed(run, capsys)
     assert status in {1, 2}
     assert any(said in line for line in lines), lines
+    parts = [part for line in lines for part in re.split(": |; ", line) if said in part and "seed-" not in line]
+    assert len(parts) == len(set(parts))  # of two seeds, said once
     kept = {path: path.read_bytes() for path in before if "tfevents" not in path.name}
     assert kept == {path: data for path, data in before.items() if "tfevents" not in path.name}
 

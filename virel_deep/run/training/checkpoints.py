@@ -43,7 +43,7 @@ def newest(run: Path, config: RunConfig, seeds: Sequence[int]) -> Found:
         except InputError as error:
             broken[seed] = str(error)
     if not loaded:
-        raise InputError("; ".join(broken.values()))
+        raise InputError("; ".join(dict.fromkeys(broken.values())))
     step, *earlier = sorted({one.step for one in loaded.values()}, reverse=True)
     at = {step: [seed for seed, one in loaded.items() if one.step == step] for step in earlier}
     together = {seed: one for seed, one in loaded.items() if one.step == step}
