@@ -147,7 +147,7 @@ def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
 
 
 def _until(path: Path, step: int) -> list[tuple[Row, bytes]]:
-    """Rows up to `step`, with their lines. Rows are in the order of steps; damage after them doesn't matter."""
+    """Rows up to `step`, with their lines, in the order of steps; damage after them doesn't matter."""
     kept: list[tuple[Row, bytes]] = []
     damage: InputError | None = None
     for place, line in _lines(path):

@@ -284,8 +284,8 @@ def test_an_edited_distance_of_evaluations_removes_none_that_stand_there(tmp_pat
 
 @pytest.mark.parametrize("wall", ["null", '"late"', "true", "NaN", "[1.0]"])
 def test_a_row_whose_clock_is_not_a_number_is_refused(tmp_path, wall):
-    rows = [f'{{"step": {step}, "kind": "train", "wall": {clock}}}\n' for step, clock in ((10, wall), (20, 1))]
-    (tmp_path / "metrics.jsonl").write_text("".join(rows))
+    row = '{{"step": {}, "kind": "train", "wall": {}}}\n'
+    (tmp_path / "metrics.jsonl").write_text(row.format(10, wall) + row.format(20, 1))
     named = r"metrics\.jsonl:1: must be a row with valid `step`, `kind` and `wall`"
     with pytest.raises(InputError, match=named):
         SeedLog(tmp_path, resume_step=30)
