@@ -74,9 +74,10 @@ def _looked_at(spec: EnvSpec, argument: str) -> tuple[tuple[Any, Any], dict[str,
     try:
         found = _spaces(env), record_of(env)
         _check_start(spec, env, argument)
-        check_repeats(env, spec.id, lambda: _made(spec, argument), argument=argument)
-    finally:
+    except BaseException:
         close_quietly(env)
+        raise
+    check_repeats(env, spec.id, lambda: _made(spec, argument), argument=argument)
     return found
 
 

@@ -6,6 +6,7 @@ each episode passes, whatever its name.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -17,7 +18,7 @@ from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.functions import function_of
 from virel_deep.data.global_generators import GlobalGenerators
-from virel_deep.data.making import raise_if_asked
+from virel_deep.data.making import close_quietly, raise_if_asked
 from virel_deep.data.returned import Unusable, parts_of_step
 
 STEPS = 60
@@ -58,7 +59,7 @@ class Trial(NamedTuple):
 def check_repeats(
     env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[], Any], *, argument: str = "env"
 ) -> None:
-    """Raise `InputError` unless episodes from the same seed and with the same actions are the same.
+    """Raise `InputError` unless episodes of one seed with the same actions are the same; close `env`.
 
     Gymnasium's own MuJoCo environments are known to be so, and are not played. An environment that can't take
     the first step is refused. One that fails later in the trial is left to the training, which says where it
@@ -66,33 +67,35 @@ def check_repeats(
     the episode of the training.
 
     Args:
-        env: environment just made, which may be used up.
+        env: environment just made, which is used up.
         env_id: its id, for the message.
         again: makes the environment once more; if it can't, the two are not compared.
         argument: what errors call it.
     """
-    if simulator.is_exact(env) and function_of(env_id) is None:
-        return
-    rule = f"`{argument}` must depend on the seed of `reset` alone; {env_id}"
-    spaces = {name: repr(getattr(env, name)) for name in ("observation_space", "action_space")}
-    try:
-        first, _, third = (_played(env, seed) for seed in SEEDS)
-        changed = [name for name, was in spaces.items() if repr(getattr(env, name)) != was]
-        difference = _difference(first, third)
-        advice = _advice(env) if difference else ""
-        env.close()
-        if not difference:
-            other = again()
-            if other.unwrapped is env.unwrapped:
-                difference, advice = SAME
-            else:
-                difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
-                other.close()
-    except FirstStepError as error:
-        raise InputError(f"`{argument}` must be an environment that can take a step; {error}") from None
-    except BaseException as error:
-        raise_if_asked(error)
-        return
+    with ExitStack() as held:
+        held.callback(close_quietly, env)
+        if simulator.is_exact(env) and function_of(env_id) is None:
+            return
+        rule = f"`{argument}` must depend on the seed of `reset` alone; {env_id}"
+        spaces = {name: repr(getattr(env, name)) for name in ("observation_space", "action_space")}
+        try:
+            first, _, third = (_played(env, seed) for seed in SEEDS)
+            changed = [name for name, was in spaces.items() if repr(getattr(env, name)) != was]
+            difference = _difference(first, third)
+            advice = _advice(env) if difference else ""
+            held.close()  # it may hold what only one environment can have
+            if not difference:
+                other = again()
+                if other.unwrapped is env.unwrapped:
+                    difference, advice = SAME
+                else:
+                    held.callback(close_quietly, other)
+                    difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
+        except FirstStepError as error:
+            raise InputError(f"`{argument}` must be an environment that can take a step; {error}") from None
+        except BaseException as error:
+            raise_if_asked(error)
+            return
     for name in changed:
         kept = f"must keep the `{name}` that its constructor sets; that of {env_id} was {spaces[name]}"
         raise InputError(f"`{argument}` {kept} and is {getattr(env, name)!r} after episodes")

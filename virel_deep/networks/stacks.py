@@ -100,11 +100,13 @@ def cpu_products(engine: Engine) -> Iterator[None]:
 
     `numpy` takes one call per stack, looping in C; `compiled` one call per pass of a network, and numpy for
     other products. Each matrix is multiplied by itself, by the same routine whatever the others are, so the
-    bits of a seed do not depend on its neighbours. They are not those of torch's products.
+    bits of a seed do not depend on its neighbours. They are not those of torch's products. Like torch, numpy
+    says nothing of products that are not finite: what comes of them is checked.
     """
     before, _products.engine = _products.engine, engine
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     finally:
         _products.engine = before
 

@@ -56,6 +56,9 @@ def _as_csr(transition: Any) -> tuple[Transition, int, int]:
         (n_rows, n_states),
         "must have shape [S*A, S], S and A at least 1",
     )
+    if transition.format == "coo":  # entries of one place are added below; those given must be valid
+        data = transition.data
+        first_bad(~(data >= 0), data, name="transition.data", rule="must be non-negative")
     csr = sparse.csr_array(transition)
     if csr.dtype != np.float64:
         csr = csr.astype(np.float64)

@@ -3,7 +3,10 @@
 import json
 import random
 import sys
+import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import gymnasium
 import numpy as np
@@ -57,6 +60,21 @@ class Widens(Plain):
     def reset(self, *, seed=None, options=None):
         self.action_space = Box(-2, 2, (1,), np.float32)
         return super().reset(seed=seed, options=options)
+
+
+class Breaks(Plain):
+    """Can't take a step."""
+
+    def step(self, action):
+        raise ArithmeticError(f"no {action}")
+
+
+class Explodes(Plain):
+    """Shows finite numbers whose products with a network's weights are not."""
+
+    def step(self, action):  # noqa: ARG002
+        self.x = np.full(2, 1e37)
+        return self.x.copy(), 1.0, False, False, {}
 
 
 class OwnGenerator(Plain):
@@ -410,3 +428,32 @@ def test_spaces_that_reset_replaces_are_named():
         check_repeats(
             gymnasium.make(env_id), env_id=env_id, again=lambda: gymnasium.make(env_id), argument="env"
         )
+
+
+@pytest.mark.parametrize("kind", [Plain, OwnGenerator, Curriculum, Widens, Breaks, FourValues])
+def test_an_environment_that_is_looked_at_is_closed_once(kind):
+    made, closings = [], Counter()
+
+    class Counted(kind):
+        def __init__(self):
+            made.append(id(self))
+            super().__init__()
+            kept.append(self)  # so that no id is used again
+
+        def close(self):
+            closings[id(self)] += 1
+
+    kept = []
+    with suppress(InputError):
+        first_look(run_config("sac", env=registered(Counted, max_episode_steps=50), seeds=(0,), steps=10))
+    assert closings == Counter(made)
+    assert len(made) == (2 if kind in {Plain, Widens} else 1)
+
+
+def test_numbers_that_a_network_overflows_at_are_one_line(tmp_path, capsys):
+    env_id = registered(Explodes, max_episode_steps=50)
+    config = small_run(tmp_path, "sac", env_id, steps=60, precision="stacked")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert train(tmp_path, config).failed == [0]
+    assert "is not finite at step" in capsys.readouterr().err

@@ -32,6 +32,8 @@ def test_only_real_numbers_make_an_mdp(name, value):
     [
         (sparse.coo_array(np.array([1.0])), r"must have shape \[S\*A, S\]; found \(1,\)"),
         (sparse.csr_array(np.array([[1j]])), "must be an array of real numbers"),
+        (sparse.csr_array(([1.5, -0.5], [0, 0], [0, 2])), r"must be non-negative; found -0\.5"),
+        (sparse.coo_array(([1.5, -0.5], ([0, 0], [0, 0]))), r"must be non-negative; found -0\.5"),
     ],
 )
 def test_a_sparse_transition_is_a_matrix_of_real_numbers(transition, rule):
