@@ -98,7 +98,7 @@ def train_apart(work: Sequence[Work], jobs: int, child: Child, *, hear: Hear, bu
                 _heard(one, hear)
                 running.remove(one)
                 children.running.remove(one.process)
-                status, left = _ended(one, children.stopped, bury)
+                status, left = _ended(one, children, bury)
                 statuses.append(status)
                 waiting += left
                 one.channel.reports.close()
@@ -133,15 +133,16 @@ def _heard(one: _Running, hear: Hear) -> bool:
     return asked
 
 
-def _ended(one: _Running, stopped: bool, bury: Bury) -> tuple[int, Sequence[Work]]:
+def _ended(one: _Running, children: Children, bury: Bury) -> tuple[int, Sequence[Work]]:
     """Status of a process that has ended, and what is left to train of its bundle if it died."""
     code = one.process.exitcode
     if one.status is not None:
         return one.status, ()
-    if stopped and code in {-number for number in STOP}:  # it was stopped before it listened
+    if children.stopped and code in {-number for number in STOP}:  # it was stopped before it listened
         return STOPPED, ()
-    if stopped:  # killed by an impatient second signal: no fault of the environment
-        bury(Death(one.work, _in_words(code), NOWHERE))
+    if children.stopped:  # no fault of the environment
+        killed = children.killed and code == -signal.SIGKILL
+        bury(Death(one.work, "by the second signal" if killed else _in_words(code), NOWHERE))
         return FAILED, ()
     return FAILED, bury(Death(one.work, _in_words(code), Presence.read(one.channel.presence)))
 

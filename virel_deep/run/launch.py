@@ -84,13 +84,19 @@ def _nothing_left(runs: Sequence[Path]) -> str:
 
 @contextmanager
 def _saying_how_to_go_on(work: Sequence[Work]) -> Iterator[None]:
-    """Say how to continue runs of which no seed has begun when the block ends, stopped or interrupted."""
+    """Say how to continue runs when the block is interrupted, or when it ends before any seed has begun."""
+    interrupted = False
     try:
         yield
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
     finally:
         for run in dict.fromkeys(one.run for one in work):
-            if not any(run.glob("seed-*")):
-                say(f"stopped before the first step; to continue: {_resuming(run)}")
+            begun = any(run.glob("seed-*"))
+            if interrupted or not begun:
+                what = "interrupted" if begun else "stopped before the first step"
+                say(f"{what}; to continue: {_resuming(run)}")
 
 
 def _resuming(run: Path) -> str:

@@ -42,14 +42,16 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 @dataclass
 class Children:
-    """Processes that train, and whether they were asked to stop."""
+    """Processes that train, whether they were asked to stop, and whether they were killed."""
 
     running: list[BaseProcess] = field(default_factory=list)
     stopped: bool = False
+    killed: bool = False
 
     def stop(self, number: int = STOP_CHILD) -> None:
         """Send a signal to every child that still runs: by default the one that asks to save and stop."""
         self.stopped = True
+        self.killed |= number == signal.SIGKILL
         for process in list(self.running):
             if process.pid is not None and process.exitcode is None:
                 with suppress(ProcessLookupError):

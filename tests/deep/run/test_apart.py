@@ -10,17 +10,19 @@ from tests.support.deep import assert_same, small_run, train
 from virel_deep.data.presence import Presence
 from virel_deep.run import apart, launch
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Death, Work
+from virel_deep.run.signals import Children
 
 DEADLY = "tests.support.deadly:Deadly"
 OUTSIDE = Presence(0, 0, "")
 
 
-def ended(code, *, said=None, stopped=False, last=(0, 0, 0)):
+def ended(code, *, said=None, stopped=False, killed=False, last=(0, 0, 0)):
     """Status of a process that ended with a code, and the deaths that were told."""
     deaths = []
     channel = SimpleNamespace(presence=list(last))
     one = SimpleNamespace(process=SimpleNamespace(exitcode=code), status=said, channel=channel, work="work")
-    status, _ = apart._ended(one, stopped, lambda death: deaths.append(death) or [])
+    children = Children(stopped=stopped, killed=killed)
+    status, _ = apart._ended(one, children, lambda death: deaths.append(death) or [])
     return status, deaths
 
 
@@ -49,8 +51,13 @@ def test_a_process_that_says_no_status_has_died_where_it_was(code, how):
 
 
 def test_what_an_impatient_user_kills_is_no_fault_of_the_environment():
-    status, [death] = ended(-signal.SIGKILL, stopped=True, last=(3, 40, 2))
-    assert (status, death.last) == (FAILED, OUTSIDE)
+    status, [death] = ended(-signal.SIGKILL, stopped=True, killed=True, last=(3, 40, 2))
+    assert (status, death.last, death.how) == (FAILED, OUTSIDE, "by the second signal")
+
+
+def test_memory_that_runs_out_while_a_run_is_saved_is_not_taken_for_a_second_signal():
+    _, [death] = ended(-signal.SIGKILL, stopped=True)
+    assert death.how == "by SIGKILL (out of memory, or killed from outside)"
 
 
 def test_a_death_outside_of_environments_is_one_line_and_blames_no_seed(tmp_path, capsys):

@@ -469,16 +469,20 @@ def test_a_death_in_an_evaluation_names_its_environment(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_run_that_is_interrupted_before_its_first_step_says_how_it_goes_on(tmp_path, monkeypatch, jobs):
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_run_that_is_interrupted_while_it_starts_says_how_it_goes_on(tmp_path, monkeypatch, jobs, begun):
     small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=(0, 1))
+    if begun:
+        reach(tmp_path, 0, 10)
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(launch, "_here", interrupted)
     monkeypatch.setattr(launch, "_apart", interrupted)
+    what = "interrupted" if begun else "stopped before the first step"
     with (
-        said("^stopped before the first step; to continue: virel train --resume "),
+        said(f"^{what}; to continue: virel train --resume "),
         pytest.raises(KeyboardInterrupt),
     ):
         train(tmp_path, jobs=jobs)
