@@ -22,6 +22,9 @@ FEW_SEEDS = (
 )
 
 
+ONE_SEED = "A single seed has no interval: it does not tell how much seeds vary."
+
+
 def remarks(named: Sequence[Entry], *, reference: str | None = None) -> list[str]:
     """Sentences below the tables of a comparison, without which a reader could misread them.
 
@@ -38,7 +41,9 @@ def remarks(named: Sequence[Entry], *, reference: str | None = None) -> list[str
         out += _differences(env, here)
     out += _few_evaluations(named) + _left_out_settings(named)
     out += _left_out(named, reference or named[0].label) + _families(environments(named))
-    return [*out, FEW_SEEDS] if min(len(entry.run.seeds) for entry in named) < 10 else out
+    counts = [len(entry.run.seeds) for entry in named]
+    out += [ONE_SEED] if min(counts) == 1 else []
+    return [*out, FEW_SEEDS] if any(1 < n < 10 for n in counts) else out
 
 
 def _few_evaluations(named: Sequence[Entry]) -> list[str]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from virel_deep.results.names import Entry, environments, missing_environments
 from virel_deep.results.read import Run
-from virel_deep.results.statistics import Estimate, improvement, iqm_interval, ratio
+from virel_deep.results.statistics import Estimate, Scores, improvement, iqm_interval, ratio
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ def score_table(named: Sequence[Entry], *, reference: str | None = None) -> Scor
     for env, here in environments(named).items():
         base = next((entry.run for entry in here if entry.label == reference), None)
         for label, run in ((entry.label, entry.run) for entry in here):
-            final, area = (_score(iqm_interval([scores])) for scores in (run.final(), run.area()))
+            final, area = (
+                _score(iqm_interval([scores]), [scores]) for scores in (run.final(), run.area())
+            )
             counts = (str(len(run.seeds)), str(run.at[-1]))
             rows.append((env, label, *counts, final, area, _against(run, base)))
     columns = (
@@ -51,7 +53,8 @@ def score_table(named: Sequence[Entry], *, reference: str | None = None) -> Scor
 def _against(run: Run, base: Run | None) -> str:
     if base is None or base is run:
         return ""
-    return _share(improvement([(run.final(), base.final())]))
+    pair = run.final(), base.final()
+    return _share(improvement([pair]), pair)
 
 
 def overall_table(named: Sequence[Entry], *, reference: str | None = None) -> ScoreTable | None:
@@ -76,7 +79,9 @@ def overall_table(named: Sequence[Entry], *, reference: str | None = None) -> Sc
     for label in in_all:
         if label != reference:
             pairs = list(zip(finals[label], finals[reference], strict=True))
-            rows.append((label, _score(ratio(pairs)) if divides else "-", _share(improvement(pairs))))
+            resampled = [scores for pair in pairs for scores in pair]
+            relative = _score(ratio(pairs), resampled) if divides else "-"
+            rows.append((label, relative, _share(improvement(pairs), resampled)))
     title = f"Over {len(groups)} environments: means over them [95 % interval, stratified]"
     columns = ("algorithm", f"final return / that of {reference}", f"P(better than {reference})")
     return ScoreTable(title, columns, rows, (_on_ratio(reference, lowest),))
@@ -97,12 +102,21 @@ def _run_of(label: str, here: Sequence[Entry]) -> Run:
     return next(entry.run for entry in here if entry.label == label)
 
 
-def _score(x: Estimate) -> str:
-    return f"{_number(x.value)} [{_number(x.low)}, {_number(x.high)}]"
+def _score(x: Estimate, resampled: Sequence[Scores]) -> str:
+    """A score with its interval, which there is none of where a single seed was resampled."""
+    interval = f" [{_number(x.low)}, {_number(x.high)}]" if _vary(resampled) else ""
+    return f"{_number(x.value)}{interval}"
 
 
-def _share(x: Estimate) -> str:
-    return f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]"
+def _share(x: Estimate, resampled: Sequence[Scores]) -> str:
+    """A probability with its interval, as `_score`."""
+    interval = f" [{x.low:.2f}, {x.high:.2f}]" if _vary(resampled) else ""
+    return f"{x.value:.2f}{interval}"
+
+
+def _vary(resampled: Sequence[Scores]) -> bool:
+    """Whether each group has several seeds, so that resamples tell how scores vary."""
+    return min(map(len, resampled)) > 1
 
 
 def _number(x: float) -> str:

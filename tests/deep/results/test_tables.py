@@ -1,7 +1,7 @@
 """Tables of scores by hand, other libraries' runs included."""
 
 from tests.support.runs import named, ramp, write_raw, write_run
-from virel_deep.results.remarks import remarks
+from virel_deep.results.remarks import ONE_SEED, remarks
 from virel_deep.results.tables import as_markdown, overall_table, score_table
 
 
@@ -75,6 +75,22 @@ def test_the_first_algorithm_itself_has_the_ratio_1_whatever_its_spread(tmp_path
     assert first == "1"
     assert same.startswith("1 [")
     assert same != "1 [1, 1]"
+
+
+def test_a_single_seed_has_no_interval(tmp_path):
+    folders = [
+        write_run(tmp_path / f"{preset}-{env}", preset, env, ramp(*tops))
+        for env in ("Hopper-v5", "Ant-v5")
+        for preset, tops in (("sac", (100.0, 200.0)), ("beta", (400.0,)))
+    ]
+    here = named(folders)
+    assert [row[2:] for row in score_table(here).rows[:2]] == [
+        ("2", "20000", "116 [77.5, 155]", "78.8 [52.5, 105]", ""),  # (1/20 + 1) / 2 of 100 and 200
+        ("1", "20000", "310", "210", "1.00"),
+    ]
+    assert overall_table(here).rows[1] == ("beta", "2.67", "1.00")
+    assert remarks(here)[-2] == ONE_SEED
+    assert remarks(named(folders[1::2]))[-1] == ONE_SEED
 
 
 def test_a_run_of_another_library_takes_part(tmp_path, two_runs):
