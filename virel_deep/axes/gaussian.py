@@ -81,22 +81,53 @@ def kl_parts_apart(p: Gaussian, q: Gaussian) -> Tensor:
     return torch.stack((kl_by_mean(p.mean, q.mean, p.log_std), kl_by_spread(p.log_std, q.log_std)), dim=-1)
 
 
-def likelihood(q: Gaussian, u: Tensor, weight: Tensor) -> Tensor:
+class Moments(NamedTuple):
+    r"""Weighted moments of the actions at a state, all that a Gaussian's likelihood needs of them."""
+
+    centre: Tensor
+    """Mean $c$ of the actions, without the weights, `[..., A]`."""
+    total: Tensor
+    r"""Sum of the weights $w_j$, `[..., 1]`."""
+    first: Tensor
+    r"""$\sum_j w_j (u_j - c)$, `[..., A]`."""
+    second: Tensor
+    r"""$\sum_j w_j (u_j - c)^2$, `[..., A]`."""
+
+
+def moments(u: Tensor, weight: Tensor) -> Moments:
+    """Weighted moments of actions `u [..., N, A]` before the tanh with weights `[..., N]`."""
+    centre, w = u.mean(-2), weight[..., None]
+    apart = u - centre[..., None, :]
+    weighted = w * apart
+    return Moments(centre, w.sum(-2), weighted.sum(-2), (weighted * apart).sum(-2))
+
+
+def likelihood(q: Gaussian, of: Moments) -> Tensor:
     r"""Weighted log likelihood $\sum_j w_j \log N(u_j; \mu, \sigma)$ of actions at a state, MPO, Eq. (10).
+
+    By their moments, so that no gradient goes through the N actions: with $d = \mu - c$,
+    $$ \sum_j w_j (u_j - \mu)^2 = d^2 \sum_j w_j - 2 d \sum_j w_j (u_j - c) + \sum_j w_j (u_j - c)^2 $$
 
     Args:
         q: Gaussian that is fitted, `[..., A]`.
-        u: actions before the tanh, `[..., N, A]`.
-        weight: their weights, `[..., N]`.
+        of: moments of the actions before the tanh.
+
+    Example:
+        >>> import torch
+        >>> standard = Gaussian(torch.zeros(1), torch.zeros(1))
+        >>> u, weight = torch.tensor([[-1.0], [2.0]]), torch.tensor([0.5, 0.5])
+        >>> round(likelihood(standard, moments(u, weight)).item(), 4)  # -(1 + 4) / 4 - log(2 pi) / 2
+        -2.1689
     """
-    spread = Gaussian(*(x[..., None, :] for x in q))
-    return (weight * log_density(spread, u)).sum(-1)
+    d = q.mean - of.centre
+    square = of.total * d.square() - 2 * d * of.first + of.second
+    constant = q.log_std + 0.5 * math.log(2 * math.pi)
+    return (-0.5 * square * (-2 * q.log_std).exp() - of.total * constant).sum(-1)
 
 
-def decoupled_likelihood(q: Gaussian, old: Gaussian, u: Tensor, weight: Tensor) -> Tensor:
+def decoupled_likelihood(q: Gaussian, old: Gaussian, of: Moments) -> Tensor:
     r"""Weighted log likelihood by the mean with the old deviation, plus that by the deviation: RERPI.
 
     $$ \sum_j w_j (\log N(u_j; \mu, \sigma_{old}) + \log N(u_j; \mu_{old}, \sigma)) $$
     """
-    by_mean = likelihood(Gaussian(q.mean, old.log_std), u, weight)
-    return by_mean + likelihood(Gaussian(old.mean, q.log_std), u, weight)
+    return likelihood(Gaussian(q.mean, old.log_std), of) + likelihood(Gaussian(old.mean, q.log_std), of)

@@ -35,9 +35,7 @@ def score_table(named: Sequence[Entry], *, reference: str | None = None) -> Scor
     for env, here in environments(named).items():
         base = next((entry.run for entry in here if entry.label == reference), None)
         for label, run in ((entry.label, entry.run) for entry in here):
-            final, area = (
-                _score(iqm_interval([scores]), [scores]) for scores in (run.final(), run.area())
-            )
+            final, area = (_score(iqm_interval([scores]), [scores]) for scores in (run.final(), run.area()))
             counts = (str(len(run.seeds)), str(run.at[-1]))
             rows.append((env, label, *counts, final, area, _against(run, base)))
     columns = (

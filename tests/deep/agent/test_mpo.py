@@ -82,8 +82,10 @@ PLANTED = [
     (*RERPI, f"{PARTS}.kl_parts_apart", gaussian.kl_parts),
     (*MPO, f"{PARTS}.kl_parts", lambda p, q, parts=gaussian.kl_parts: parts(q, p)),
     # MPO that is RERPI: the likelihood decoupled where the paper fits mean and deviation at once.
-    (*RERPI, f"{PARTS}.decoupled_likelihood", lambda q, _, u, w: gaussian.likelihood(q, u, w)),
-    (*MPO, f"{PARTS}.likelihood", lambda _, __, weight: 0 * weight.sum(-1)),
+    (*RERPI, f"{PARTS}.decoupled_likelihood", lambda q, _, of: gaussian.likelihood(q, of)),
+    (*MPO, f"{PARTS}.likelihood", lambda _, of: 0 * of.total.sum(-1)),
+    # Actions whose weighted mean is taken for their mean.
+    (*MPO, f"{PARTS}.moments", lambda u, w, of=gaussian.moments: of(u, w)._replace(first=0 * u[..., 0, :])),
 ]
 
 

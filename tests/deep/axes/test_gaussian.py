@@ -15,6 +15,7 @@ from virel_deep.axes.gaussian import (
     kl_parts_apart,
     likelihood,
     log_density,
+    moments,
 )
 
 
@@ -97,9 +98,22 @@ def test_likelihoods_by_hand_and_where_the_decoupled_one_differs():
     old = Gaussian(torch.tensor([[0.0]]), torch.tensor([[0.0]]))
     u, weight = torch.tensor([[[2.0], [0.0]]]), torch.tensor([[0.25, 0.75]])
     constant = -0.9189385
-    assert likelihood(q, u, weight).item() == pytest.approx(constant - 0.5 * (0.25 + 0.75))
+    assert likelihood(q, moments(u, weight)).item() == pytest.approx(constant - 0.5 * (0.25 + 0.75))
     by_mean, by_spread = constant - 0.5, constant - 0.5 * 0.25 * 4
-    assert decoupled_likelihood(q, old, u, weight).item() == pytest.approx(by_mean + by_spread)
+    assert decoupled_likelihood(q, old, moments(u, weight)).item() == pytest.approx(by_mean + by_spread)
+
+
+def test_a_likelihood_by_moments_is_the_weighted_sum_of_log_densities():
+    q, _ = pair()
+    rng = torch.Generator().manual_seed(1)
+    u = 100 + torch.randn(30, 20, 3, generator=rng, dtype=torch.float64)  # far from 0, where squares cancel
+    weight = torch.rand(30, 20, generator=rng, dtype=torch.float64)
+    weight[3] = 0  # a state without weight, as V-MPO has them
+    of_each = independent(Gaussian(*(x[:, None] for x in q))).log_prob(u)
+    torch.testing.assert_close(
+        likelihood(q, moments(u, weight)), (weight * of_each).sum(-1), rtol=1e-13, atol=0
+    )
+    assert likelihood(q, moments(u, weight))[3] == 0
 
 
 def test_the_joint_fit_has_a_smaller_variance_than_the_decoupled_one():
@@ -110,8 +124,11 @@ def test_the_joint_fit_has_a_smaller_variance_than_the_decoupled_one():
     zero = torch.zeros(1, 1, dtype=torch.float64)
     m, s2 = u.mean(), u.var(unbiased=False)
     for log_variance, fit in (
-        (s2.log(), lambda q: likelihood(q, u, weight)),
-        ((s2 + m.square()).log(), lambda q: decoupled_likelihood(q, Gaussian(zero, zero), u, weight)),
+        (s2.log(), lambda q: likelihood(q, moments(u, weight))),
+        (
+            (s2 + m.square()).log(),
+            lambda q: decoupled_likelihood(q, Gaussian(zero, zero), moments(u, weight)),
+        ),
     ):
         log_std = (log_variance / 2).view(1, 1).requires_grad_()
         mean = m.view(1, 1).clone().requires_grad_()

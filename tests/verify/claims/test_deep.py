@@ -18,7 +18,7 @@ from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
 from virel_deep.axes import categorical, losses, rollout, weights
-from virel_deep.axes.gaussian import kl_parts, likelihood
+from virel_deep.axes.gaussian import kl_parts, likelihood, moments
 from virel_deep.axes.model import model_q
 from virel_deep.axes.posterior import (
     latent,
@@ -206,13 +206,18 @@ def unweighted(log_p, *_):
     return log_p.mean(-1)
 
 
-def joint(new, old, u, weight):  # noqa: ARG001
-    return 2 * likelihood(new, u, weight)
+def joint(new, old, of):  # noqa: ARG001
+    return 2 * likelihood(new, of)
 
 
-def mixed_up(new, old, u, weight):
-    by_mean = likelihood(type(new)(new.mean, new.log_std.detach()), u, weight)
-    return by_mean + likelihood(type(new)(old.mean, new.log_std), u, weight)
+def mixed_up(new, old, of):
+    by_mean = likelihood(type(new)(new.mean, new.log_std.detach()), of)
+    return by_mean + likelihood(type(new)(old.mean, new.log_std), of)
+
+
+def around_their_mean(u, weight):
+    of = moments(u, weight)
+    return of._replace(first=0 * of.first)
 
 
 def without_power(prior, state, action, pre):
@@ -295,6 +300,7 @@ PLANTED = [
     planted("as printed", "deep-mpo-parametric", pathwise, "policy_loss", printed_policy_loss),
     planted("joint", "deep-rerpi", policy_prior, "decoupled_likelihood", joint),
     planted("new deviation by mean", "deep-rerpi", policy_prior, "decoupled_likelihood", mixed_up),
+    planted("moments around the mean", "deep-rerpi", policy_prior, "moments", around_their_mean),
     planted("parts not apart", "deep-rerpi", policy_prior, "kl_parts_apart", kl_parts),
     planted("half the temperature", "deep-rerpi", reweighted, "tempered_weights", tempered_at_half),
     planted("entropy's sign", "deep-sac-discrete", losses, "state_value", wrong_entropy),

@@ -65,8 +65,13 @@ def sample(head: Tensor, noise: Tensor) -> Sample:
     mean, log_std = split(head)
     pushed = log_std.exp() * noise
     u = mean + pushed
+    return Sample(u.tanh(), log_pushed(log_std, noise, u), pushed, log_std == head.chunk(2, dim=-1)[1])
+
+
+def log_pushed(log_std: Tensor, noise: Tensor, u: Tensor) -> Tensor:
+    """Log density `[...]` of the action `tanh(u)` that `noise [..., A]` was pushed to, nats."""
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    return Sample(u.tanh(), (log_normal - log_slope(u)).sum(-1), pushed, log_std == head.chunk(2, dim=-1)[1])
+    return (log_normal - log_slope(u)).sum(-1)
 
 
 def log_slope(u: Tensor) -> Tensor:
@@ -83,7 +88,7 @@ def log_squashed(of: Gaussian, u: Tensor) -> Tensor:
 def squash(of: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Draw actions of a tanh-Gaussian: the actions, the same before the tanh, and their log densities."""
     u = of.mean + of.log_std.exp() * noise
-    return u.tanh(), u, log_squashed(of, u)
+    return u.tanh(), u, log_pushed(of.log_std, noise, u)
 
 
 def explore(head: Floats, noise: Floats) -> Floats:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes.categorical import likelihood, log_probabilities, log_probability
-from virel_deep.axes.gaussian import kl_parts
+from virel_deep.axes.gaussian import kl_parts, moments
 from virel_deep.axes.gaussian import likelihood as gaussian_likelihood
 from virel_deep.axes.interfaces import Objective
 from virel_deep.axes.posterior.tanh_gaussian import log_squashed, split, squash
@@ -159,4 +159,4 @@ class TanhGaussian(FittedPrior):
 
     @staticmethod
     def _likelihood(head: Tensor, pre: Tensor, log_weight: Tensor) -> Tensor:
-        return gaussian_likelihood(split(head), pre, log_weight.detach().exp())
+        return gaussian_likelihood(split(head), moments(pre, log_weight.detach().exp()))

@@ -11,6 +11,7 @@ from virel_deep.axes.gaussian import (
     kl_parts_apart,
     likelihood,
     log_density,
+    moments,
 )
 from virel_deep.axes.posterior.tanh_gaussian import log_squashed, split, squash
 from virel_deep.axes.tensors import PriorLoss, Weighted, seed_mean, seedwise
@@ -93,10 +94,10 @@ class Learned:
 
     def _fit(self, head: Tensor, old_head: Tensor, pre: Tensor, log_weight: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted log likelihood `[R]` and divergences `[R, 2]` of one seed's policy from the old one."""
-        policy, old, weight = split(head), split(old_head), log_weight.exp()
+        policy, old, of = split(head), split(old_head), moments(pre, log_weight.exp())
         if self._decoupled:
-            return decoupled_likelihood(policy, old, pre, weight), kl_parts_apart(old, policy)
-        return likelihood(policy, pre, weight), kl_parts(old, policy)
+            return decoupled_likelihood(policy, old, of), kl_parts_apart(old, policy)
+        return likelihood(policy, of), kl_parts(old, policy)
 
 
 class Previous:
