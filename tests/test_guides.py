@@ -4,13 +4,12 @@ Blocks of other kinds, `console` for instance, are not run. A page runs in a pro
 it registers or imports reaches no other test; a traceback gives the line of the page.
 """
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.forked import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHERS = ("docs/strategies.md", "docs/deep/metrics.md")
@@ -33,16 +32,7 @@ def run_page(page, folder):
     """Run the Python blocks of a page in `folder`, as a file with the page's name."""
     script = folder / f"{page.stem}.py"
     script.write_text(script_of(page), encoding="utf-8")
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "error"}
-    return subprocess.run(
-        [sys.executable, script.name],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_script(script, folder=folder, outputs=folder.parent, warning="error")
 
 
 PAGES = [page for page in GUIDES if script_of(page).strip()]

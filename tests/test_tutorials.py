@@ -1,11 +1,10 @@
 """The tutorials, the pages on the mathematics and the README run, and print what they show."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.forked import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNNER = ROOT / "docs" / "extensions" / "tutorial.py"
@@ -21,14 +20,7 @@ MATHEMATICS = sorted((ROOT / "docs" / "theory" / "mathematics").glob("*.md"))
 
 
 def run(page, folder, *more):
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.run(
-        [sys.executable, RUNNER, page, *more, folder],
-        env=os.environ | {"PYTHONPATH": path, "MPLBACKEND": "agg"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_script(RUNNER, page, *more, folder, folder=ROOT, outputs=folder, MPLBACKEND="agg")
 
 
 @pytest.mark.parametrize("page", PAGES)
