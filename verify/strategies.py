@@ -44,6 +44,8 @@ def mdps(
 ) -> TabularMDP:
     """Hypothesis strategy that draws finite MDPs, S <= `max_states` and `min_actions` <= A <= `max_actions`.
 
+    The start state is uniform, or drawn with unequal probabilities, all positive.
+
     Args:
         draw: given by hypothesis; leave it out.
         max_states: largest S (the smallest is 1).
@@ -83,7 +85,14 @@ def mdps(
         mask[np.arange(n_states), draw(_digits(n_states, n_actions))] = True
         weights = weights * mask[:, :, None]
     sums = weights.sum(axis=2, keepdims=True)
-    return TabularMDP(weights / np.where(sums == 0, 1, sums), reward, gamma, mask=mask)
+    initial = draw(_starts(n_states))
+    return TabularMDP(weights / np.where(sums == 0, 1, sums), reward, gamma, initial, mask)
+
+
+@cache
+def _starts(n_states: int) -> st.SearchStrategy[Array | None]:
+    """Hypothesis strategy that draws distributions of the start state, positive ones; None is the uniform one."""
+    return st.none() | _policies((1, n_states), b"\1" * n_states, full_support=True).map(np.ravel)
 
 
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from verify.claims import recorded
-from verify.claims.methods.pseudo_likelihood import trajectories
+from verify.claims.methods.pseudo_likelihood import episodes
 from verify.claims.methods.reverse_kl import rounding
 from verify.engine.claim import Check, Claim, Correction, NoProof
 from verify.engine.verdict import Gap, Verdict, Weight
@@ -47,20 +47,17 @@ def corrected_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb
 def _divergence(mdp: TabularMDP, pi: Array, c: float, horizon: int) -> tuple[float, float]:
     """`KL(q || p(tau|O))` and log Z, for the posterior `exp(R/c) p(tau)/Z`; p(tau) has uniform actions."""
     uniform = np.full(mdp.shape, 1 / mdp.n_actions)
-    q, prior = (
-        np.array([x for s in range(mdp.n_states) for x in trajectories(mdp, policy, s, horizon)])
-        for policy in (pi, uniform)
-    )
-    start = np.log(mdp.n_states)  # a uniform start
-    log_q, log_joint = q[:, 0] - start, prior[:, 0] - start + prior[:, 1] / c
+    log_q, _ = episodes(mdp, pi, horizon)
+    log_prior, returns = episodes(mdp, uniform, horizon)
+    log_joint = log_prior + returns / c
     log_z = float(logsumexp(log_joint))
     return float(np.exp(log_q) @ (log_q - (log_joint - log_z))), log_z
 
 
 def _second_form(mdp: TabularMDP, pi: Array, c: float, horizon: int) -> float:
-    """`E_q[sum r] + c sum_i E[H(pi(.|s_i))]` over N steps from a uniform start."""
+    """`E_q[sum r] + c sum_i E[H(pi(.|s_i))]` over N steps."""
     chain = np.einsum("sa,sat->st", pi, mdp.dense_transition)
-    entropies, d = -(pi * np.log(pi)).sum(axis=1), np.full(mdp.n_states, 1 / mdp.n_states)
+    entropies, d = -(pi * np.log(pi)).sum(axis=1), mdp.initial
     total = 0.0
     for _ in range(horizon):
         total, d = total + float(d @ entropies), d @ chain
@@ -68,8 +65,7 @@ def _second_form(mdp: TabularMDP, pi: Array, c: float, horizon: int) -> float:
 
 
 def _bound(mdp: TabularMDP, pi: Array, c: float, horizon: int) -> float:
-    n_paths = sum(len(trajectories(mdp, pi, s, horizon)) for s in range(mdp.n_states))
-    return (1 + c) * rounding(mdp, horizon, n_paths, c)
+    return (1 + c) * rounding(mdp, horizon, len(episodes(mdp, pi, horizon)[0]), c)
 
 
 _EPISODES = instances(

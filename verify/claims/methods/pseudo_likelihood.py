@@ -9,8 +9,8 @@ Fit:    The M-step of EM maximises E_q[log p_theta(tau, O)], where p(O|tau) has 
         exp(R_safe/c)) from a uniform policy: above 1/2 iff R_safe < c log w, which by Jensen exceeds the mean.
         Repeated, the steps tend to the maximiser of the evidence, which always plays.
 Bound:  rounding. N steps of S + A terms; logarithms of size at most B = N max|r|/c + N log(16)
-        (probabilities of the strategies are above 1/16 per factor): 16 N (S + A + 8) u (1 + B). Times c in
-        reward units. The lottery: two logarithms of size R/c + 2, so e = 64 u (1 + R/c) on a probability,
+        (probabilities of the strategies are above 1/16 per factor, that of a start above 1/18): 16 N (S + A + 8) u
+        (4 + B). Times c in reward units. The lottery: two logarithms of size R/c + 2, so e = 64 u (1 + R/c) on a probability,
         64 u R on a return. "More than half" is strict: the probability must exceed 1/2 by e.
 Teeth:  `perturb` adds a nat; subtracts a nat; takes the probability of the other arm.
 """
@@ -36,13 +36,12 @@ from virel_theory.methods.pseudo_likelihood import (
 
 def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
     """Gap of the log-evidence by dynamic programming: minus log sum_tau p(tau) exp(R(tau)/c), zero."""
-    pairs = [x for s in range(mdp.n_states) for x in trajectories(mdp, pi, s, horizon)]
-    log_p, returns = np.array([x[0] for x in pairs]), np.array([x[1] for x in pairs])
+    log_p, returns = episodes(mdp, pi, horizon)
     scores = log_p + returns / c
     top = scores.max()
-    right = top + np.log(np.exp(scores - top).sum()) - np.log(mdp.n_states)
+    right = top + np.log(np.exp(scores - top).sum())
     left = pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon) + perturb
-    return Gap(abs(left - right), _bound(mdp, c, horizon) + len(pairs) * U)
+    return Gap(abs(left - right), _bound(mdp, c, horizon) + len(log_p) * U)
 
 
 def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
@@ -54,12 +53,12 @@ def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: f
     """
     mean = expected_episode_return(mdp, pi=pi, horizon=horizon)
     equivalent = c * (pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon) - perturb)
-    pairs = [x for s in range(mdp.n_states) for x in trajectories(mdp, pi, s, horizon)]
-    p, returns = np.exp([x[0] for x in pairs]) / mdp.n_states, np.array([x[1] for x in pairs]) / c
+    log_p, returns = episodes(mdp, pi, horizon)
+    p, returns = np.exp(log_p), returns / c
     centred = returns - p @ returns
     width = float(np.ptp(returns))
     least, most = c * np.log1p(p @ centred**2 * np.exp(-width) / 2), c * width**2 / 8
-    bound = c * _bound(mdp, c, horizon) + c * len(pairs) * U * (1 + width**2)
+    bound = c * _bound(mdp, c, horizon) + c * len(p) * U * (1 + width**2)
     slack = equivalent - mean
     return worst(Gap(least - slack, bound), Gap(slack - most, bound))
 
@@ -116,6 +115,18 @@ def two_armed(*, safe: float, p: float, prize: float, offset: float = 0.0) -> Ta
     return TabularMDP(transition, reward, 0.0, initial=np.eye(4)[0])
 
 
+def episodes(mdp: TabularMDP, pi: Array, steps: int) -> tuple[Array, Array]:
+    """`log p(tau)` and R(tau) of all trajectories of `steps` decisions from a start, `[n]` each."""
+    found = [
+        (np.log(p_0) + log_p, total)
+        for s, p_0 in enumerate(mdp.initial)
+        if p_0 > 0
+        for log_p, total in trajectories(mdp, pi, s, steps)
+    ]
+    log_p, returns = np.array(found).T
+    return log_p, returns
+
+
 def trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[float, float]]:
     """All trajectories of `steps` decisions from s with positive probability, as `(log p(tau|s), R(tau))`."""
     if steps == 0:
@@ -131,7 +142,7 @@ def trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[f
 
 
 def _bound(mdp: TabularMDP, c: float, horizon: int) -> float:
-    size = 1 + horizon * (float(np.abs(mdp.reward).max()) / c + np.log(16))
+    size = 4 + horizon * (float(np.abs(mdp.reward).max()) / c + np.log(16))
     return float(16 * horizon * (mdp.n_states + mdp.n_actions + 8) * U * size)
 
 

@@ -4,7 +4,7 @@ Read: as functions of theta, KL(p_theta(tau) || q(tau)) with q(tau) proportional
 return, up to a constant. There is the entropy of the trajectories besides: it is the talk's own MERL objective.
 
 Both sides: the divergence by its definition over all trajectories; the return by dynamic programming.
-Bound:  rounding, as in `pseudo_likelihood.py`: n trajectories, logarithms of size at most B = N (max|r| + log 16).
+Bound:  rounding, as in `pseudo_likelihood.py`: n trajectories, logarithms of size at most B = 3 + N (max|r| + log 16).
 Teeth:  `perturb` adds a nat to one side.
 """
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from verify.claims import recorded
-from verify.claims.methods.pseudo_likelihood import trajectories
+from verify.claims.methods.pseudo_likelihood import episodes
 from verify.engine.claim import Check, Claim, Correction, NoProof
 from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import instances, mdps, policies
@@ -24,11 +24,9 @@ from virel_theory.methods.pseudo_likelihood import expected_episode_return
 
 def _divergence(mdp: TabularMDP, pi: Array, horizon: int) -> tuple[float, float, float, int]:
     """`KL(p_theta || q)`, the entropy of p_theta, log Z of `q = exp(R)/Z`, and the number of trajectories."""
-    paths = [x for s in range(mdp.n_states) for x in trajectories(mdp, pi, s, horizon)]
-    log_p = np.array([x[0] for x in paths]) - np.log(mdp.n_states)
-    returns = np.array([x[1] for x in paths])
+    log_p, returns = episodes(mdp, pi, horizon)
     log_z, p = float(logsumexp(returns)), np.exp(log_p)
-    return float(p @ (log_p - (returns - log_z))), -float(p @ log_p), log_z, len(paths)
+    return float(p @ (log_p - (returns - log_z))), -float(p @ log_p), log_z, len(p)
 
 
 def printed_gap(*, mdp: TabularMDP, pi: Array, horizon: int, perturb: float = 0.0) -> Gap:
@@ -51,7 +49,7 @@ def corrected_gap(*, mdp: TabularMDP, pi: Array, horizon: int, perturb: float = 
 
 def rounding(mdp: TabularMDP, horizon: int, n_paths: int, c: float = 1.0) -> float:
     """Bound of the module docstring, for rewards that are also divided by c."""
-    size = 1 + horizon * (float(np.abs(mdp.reward).max()) / min(1.0, c) + np.log(16)) + np.log(n_paths)
+    size = 4 + horizon * (float(np.abs(mdp.reward).max()) / min(1.0, c) + np.log(16)) + np.log(n_paths)
     return float(64 * (horizon * (mdp.n_states + mdp.n_actions + 8) + n_paths) * U * size)
 
 
