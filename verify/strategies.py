@@ -91,7 +91,7 @@ def mdps(
 
 @cache
 def _starts(n_states: int) -> st.SearchStrategy[Array | None]:
-    """Hypothesis strategy that draws distributions of the start state, positive ones; None is the uniform one."""
+    """Hypothesis strategy that draws positive distributions of the start state; None is the uniform one."""
     return st.none() | _policies((1, n_states), b"\1" * n_states, full_support=True).map(np.ravel)
 
 

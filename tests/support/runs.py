@@ -24,11 +24,12 @@ def write_run(folder, preset, env, curves, *, every=1000, steps=None, versions=N
     return write_raw(folder, to_json(config), curves, every=every, versions=versions)
 
 
-def write_raw(folder, config, curves, *, every=1000, versions=None):
-    """A run folder with any configuration."""
+def write_raw(folder, config, curves, *, every=1000, versions=None, environment=()):
+    """A run folder with any configuration, and records of its environments, if it is to have any."""
     versions = {"gymnasium": "1.4.0", "mujoco": "4.0.0"} if versions is None else versions
     folder.mkdir(parents=True)
     document = {"format": 1, "config": config, "command": ["virel", "train"], "versions": versions}
+    document |= {"environment": list(environment)} if environment else {}
     (folder / "config.json").write_text(json.dumps(document))
     for seed, curve in enumerate(curves):
         write_seed(folder, seed, curve, every=every)

@@ -14,12 +14,15 @@ MAX_PAIRS = 8
 def sentence(instance: Mapping[str, Any], *, width: int = 2000) -> str:
     """Describe an instance of `results.json` in words, cut at `width` characters.
 
+    One with a horizon is about episodes, whose returns have no discount.
+
     Example:
         >>> mdp = {"transition": [[[1.0], [1.0]]], "reward": [[104.0, 0.0]], "gamma": 0.5}
         >>> sentence({"mdp": mdp, "eps": 2.0})
         'one state, two actions with rewards 104 and 0, discount 1/2; eps = 2'
     """
-    text = "; ".join(_part(name, value) for name, value in instance.items())
+    episodes = "horizon" in instance
+    text = "; ".join(_part(name, value, episodes=episodes) for name, value in instance.items())
     return text if len(text) <= width else text[: width - 4] + " ..."
 
 
@@ -32,9 +35,9 @@ def number(value: Any) -> str:
     return str(exact) if float(exact) == float(value) else f"{value:.6g}"
 
 
-def _part(name: str, value: Any) -> str:
+def _part(name: str, value: Any, *, episodes: bool) -> str:
     if is_mdp(value):
-        text = _mdp(value["transition"], value["reward"], value.get("mask"), value["gamma"])
+        text = _mdp(value, facts=_facts(value, episodes=episodes))
         return text if name == "mdp" else f"{name}: {text}"
     if is_large_mdp(value):
         return f"{value['n_states']} states, {value['n_actions']} actions, discount {number(value['gamma'])}"
@@ -53,15 +56,25 @@ def _value(value: Any) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else number(value)
 
 
-def _mdp(transition: Any, reward: Any, mask: Any, gamma: float) -> str:
+def _facts(mdp: Mapping[str, Any], *, episodes: bool) -> str:
+    """Discount and start of an MDP, unless it has none or starts anywhere with the same probability."""
+    found = [] if episodes else [f"discount {number(mdp['gamma'])}"]
+    start = mdp.get("initial")
+    if start is not None:
+        surely = max(start) == 1
+        found += [f"starting in state {start.index(1)}" if surely else f"start probabilities {_value(start)}"]
+    return "".join(f", {one}" for one in found)
+
+
+def _mdp(mdp: Mapping[str, Any], *, facts: str) -> str:
+    transition, reward, mask = mdp["transition"], mdp["reward"], mdp.get("mask")
     n_states, n_actions = len(reward), len(reward[0])
     pairs = [(s, a) for s in range(n_states) for a in range(n_actions) if mask is None or mask[s][a]]
-    size = f"{_count(n_states, 'state')}, {_count(n_actions, 'action')}"
     if n_states == 1:
         rewards = [number(reward[s][a]) for s, a in pairs]
         paid = f"reward{'s' * (len(rewards) > 1)} {_and(rewards)}"
-        return f"one state, {_count(len(pairs), 'action')} with {paid}, discount {number(gamma)}"
-    head = f"{size}, discount {number(gamma)}"
+        return f"one state, {_count(len(pairs), 'action')} with {paid}{facts}"
+    head = f"{_count(n_states, 'state')}, {_count(n_actions, 'action')}{facts}"
     if len(pairs) > MAX_PAIRS:
         return head
     return f"{head}, where {_and([_pair(s, a, transition[s][a], reward[s][a]) for s, a in pairs])}"

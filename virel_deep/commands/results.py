@@ -146,10 +146,13 @@ def _compare(options: CompareOptions) -> int:
 def _evaluate(options: EvaluateOptions) -> int:
     from virel_deep.results.evaluate_run import evaluate_runs, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
     from virel_deep.results.evaluate_seed import Asked  # noqa: PLC0415
+    from virel_deep.run.changes import environment_changes  # noqa: PLC0415
 
     require(len(options.runs) >= 1, "runs", options.runs, "must name at least one run folder")
     asked = Asked(options.episodes, options.seed, options.best)
     done, failed = evaluate_runs(options.runs, asked, survive=True)
+    for change in dict.fromkeys(change for run, _ in done for change in environment_changes(run)):
+        say(f"note: {change}; its policy is evaluated in the new one")
     rows = sorted((one for _, of_run in done for one in of_run), key=lambda one: one.seed)
     console().print(evaluation_table(rows))
     for failure in failed:

@@ -9,6 +9,7 @@ import numpy as np
 
 from virel_common.errors import InputError
 from virel_deep.results.read import NotEvaluatedError, Run, lone_steps, read_with_tasks
+from virel_deep.results.tasks import environment_facts
 
 
 def read_pooled(folders: Sequence[Path], *, steps: int | None = None) -> tuple[list[Run], list[str]]:
@@ -46,7 +47,7 @@ def read_pooled(folders: Sequence[Path], *, steps: int | None = None) -> tuple[l
 
 
 def pooled(runs: Sequence[Run]) -> list[Run]:
-    """Pool runs with equal preset, environment and settings whose seeds are all different.
+    """Pool runs with equal preset, environment, its code and settings whose seeds are all different.
 
     Each joins the first run in the list that it fits. Runs that share a seed stay apart: the same seed twice
     is a repetition, and tells nothing new. Evaluations count at the steps that all runs of a group have. A
@@ -71,6 +72,8 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
 def _fit(a: Run, b: Run) -> bool:
     """Whether two runs can be pooled: the same algorithm with different seeds, evaluated at common steps."""
     same = (a.preset, a.env, a.steps, _settings(a)) == (b.preset, b.env, b.steps, _settings(b))
+    recorded = a.environment and b.environment  # a run of an earlier version didn't
+    same = same and (not recorded or environment_facts(a) == environment_facts(b))
     return same and not set(a.seeds) & set(b.seeds) and bool(np.isin(a.at, b.at).any())
 
 

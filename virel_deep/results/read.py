@@ -61,6 +61,8 @@ class Run:
     """Sentences on how the folders differ that this run was pooled from, if they do."""
     cut: tuple[str, ...] = ()
     """Sentences on evaluations that don't count because other seeds have none at their steps."""
+    environment: tuple[dict[str, Any], ...] = ()
+    """What the environments that it is evaluated in were found to be; empty if the run didn't record it."""
     together: bool = False
     """Whether returns are means over the tasks of a run with several."""
 
@@ -169,8 +171,17 @@ def read_run(folder: Path, *, task: str | None = None, only: Collection[int] | N
         returns=np.array([[one[step] for step in steps] for one in evaluations.values()], np.float64),
         left_out=() if task else left_out,  # told once
         cut=() if task else tuple(_cut(folder, evaluations, steps[-1])),
+        environment=_environment(document.get("environment"), config),
         together=bool(tasks) and task is None,
     )
+
+
+def _environment(recorded: Any, config: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Records of the environments that a run is evaluated in: the last one, if it has one for that alone."""
+    records = [
+        one for one in (recorded if isinstance(recorded, list) else [recorded]) if isinstance(one, dict)
+    ]
+    return tuple(records[-1:] if config.get("eval_env") is not None else records)
 
 
 def _task_names(config: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from virel_deep.results.names import Entry, environments, missing_environments
 from virel_deep.results.read import LAST, Run
+from virel_deep.results.tasks import task_facts
 
 SIMULATORS = ("gymnasium", "mujoco")
 WHAT_IS_SHOWN = (
@@ -22,6 +23,7 @@ FEW_SEEDS = (
 )
 
 
+INCOMPARABLE = "their returns can't be compared"
 ONE_SEED = "A single seed has no interval: it does not tell how much seeds vary."
 
 
@@ -75,6 +77,17 @@ def _differences(env: str, here: Sequence[Entry]) -> list[str]:
     for package in SIMULATORS:
         known = [str(entry.run.versions.get(package, "unknown")) for entry in here]
         out += _differing(env, f"their version of {package}", here, known)
+    return [*_different_tasks(env, here), *out]
+
+
+def _different_tasks(env: str, here: Sequence[Entry]) -> list[str]:
+    """Sentences on what tells apart the tasks of runs in one environment."""
+    facts = [task_facts(entry.run) for entry in here]
+    out = []
+    for what in dict.fromkeys(name for of_run in facts for name in of_run):
+        known = [(entry, of_run[what]) for entry, of_run in zip(here, facts, strict=True) if what in of_run]
+        differing = _differing(env, what, *zip(*known, strict=True))
+        out += [f"{line.removesuffix('.')}; {INCOMPARABLE}." for line in differing]
     return out
 
 
@@ -114,7 +127,7 @@ def _families(envs: Iterable[str]) -> list[str]:
     for env in envs:
         families.setdefault(re.sub(r"-v\d+$", "", env), []).append(env)
     return [
-        f"{' and '.join(versions)} are different tasks: their returns can't be compared."
+        f"{' and '.join(versions)} are different tasks: {INCOMPARABLE}."
         for versions in families.values()
         if len(versions) > 1
     ]

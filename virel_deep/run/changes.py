@@ -37,7 +37,7 @@ def record_changes(run: Path, *, begun: bool) -> None:
         for name, (was, now) in changed_versions(run).items()
     ]
     if begun:
-        found += _of_environment(run)
+        found += environment_changes(run)
     known = changes_of(run)
     time = datetime.now(UTC).isoformat(timespec="seconds")
     new = [Change(time, what) for what in found if what not in {one.what for one in known}]
@@ -63,8 +63,8 @@ def changes_of(run: Path) -> list[Change]:
         raise InputError(f"{path}: not a list of changes, or damaged: {error}") from None
 
 
-def _of_environment(run: Path) -> list[str]:
-    """Sentences on what changed in the environments; none if one can't be made, which training will say."""
+def environment_changes(run: Path) -> list[str]:
+    """Sentences on what changed in a run's environments; none if one can't be made."""
     from virel_deep.data.first_look import changed_environment  # noqa: PLC0415  (brings MuJoCo)
 
     recorded = recorded_environment(run)

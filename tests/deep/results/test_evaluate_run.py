@@ -71,6 +71,15 @@ def test_the_record_says_that_the_best_policies_played(run):
     assert json.loads((run / "evaluation.json").read_text())["best"] is True
 
 
+def test_an_environment_that_changed_since_the_run_began_is_said(run, capsys):
+    document = json.loads((run / "config.json").read_text())
+    was = {"class": "gymnasium.Old", "wrappers": [], "max_episode_steps": 5, "version": "0.1"}
+    (run / "config.json").write_text(json.dumps(document | {"environment": [was]}))
+    assert main_evaluate([str(run), "--episodes", "1"]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert any("max_episode_steps changed from 5 to 1000 since this run began" in line for line in notes)
+
+
 def test_where_no_record_can_be_written_the_table_is_printed_all_the_same(run, capsys):
     (run / "evaluation.json").mkdir()
     assert main_evaluate([str(run), "--episodes", "1"]) == 2

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.support.runs import learning, write_run
+from tests.support.runs import learning, write_raw, write_run
 from virel_deep.commands.results import main_compare
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
@@ -109,3 +109,56 @@ def test_pooled_folders_that_end_at_other_steps_are_said(tmp_path):
     b = with_seeds(tmp_path / "b", 2, curves[2:, :4], steps=6000)
     (run,) = pooled([a, b])
     assert "last evaluation: 6000 (seeds 0, 1), 4000 (seeds 2, 3)" in run.mixed[0]
+
+
+RECORD = {"class": "mine.Cart", "wrappers": ["TimeLimit"], "max_episode_steps": 200, "source": "ab" * 32}
+
+
+def with_record(folder, first, **changes):
+    """A run of seeds first, first + 1 whose environment was recorded."""
+    with_seeds(folder, first, learning(np.random.default_rng(first), 2, 6, 100.0), env="mine:Cart-v0")
+    document = json.loads((folder / "config.json").read_text()) | {"environment": [RECORD | changes]}
+    (folder / "config.json").write_text(json.dumps(document))
+    return read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"source": "cd" * 32},
+            "the checksum of their environment's file: abababab (sac (a)), cdcdcdcd (sac (b))",
+        ),
+        ({"max_episode_steps": 5}, "the time limit of episodes: 200 (sac (a)), 5 (sac (b))"),
+        ({"wrappers": []}, """the wrappers of their environment: ["TimeLimit"] (sac (a)), [] (sac (b))"""),
+    ],
+)
+def test_runs_whose_environments_code_differs_are_not_pooled_and_that_is_said(tmp_path, change, said):
+    runs = pooled([with_record(tmp_path / "a", 0), with_record(tmp_path / "b", 2, **change)])
+    assert [run.seeds for run in runs] == [(0, 1), (2, 3)]
+    assert f"mine:Cart-v0: runs differ in {said}; their returns can't be compared." in remarks(entries(runs))
+
+
+def test_runs_with_the_same_record_or_without_one_are_pooled(tmp_path):
+    new = [with_record(tmp_path / "a", 0), with_record(tmp_path / "b", 2, version="2.0")]
+    old = with_seeds(tmp_path / "c", 4, learning(np.random.default_rng(4), 2, 6, 100.0), env="mine:Cart-v0")
+    (run,) = pooled([*new, old])
+    assert run.seeds == (0, 1, 2, 3, 4, 5)
+    assert not any("differ" in line for line in remarks(entries([run])))
+
+
+def test_different_tasks_of_two_algorithms_are_said(tmp_path):
+    config = {"env": "Pendulum-v1", "steps": 6000, "env_arguments": {}, "eval_stochastic": False}
+    curves = learning(np.random.default_rng(0), 2, 6, 100.0)
+    other = config | {"preset": "td3", "env_arguments": {"g": 1.0}, "eval_stochastic": True}
+    folders = [
+        write_raw(tmp_path / "a", config | {"preset": "sac"}, curves),
+        write_raw(tmp_path / "b", other, curves),
+        write_raw(tmp_path / "c", {"preset": "peer", "env": "Pendulum-v1", "steps": 6000}, curves),
+    ]
+    said = remarks(entries([read_run(folder) for folder in folders]))
+    for line in (
+        """the arguments of their environment: {} (sac), {"g": 1.0} (td3)""",
+        "whether actions are drawn in evaluations: no (sac), yes (td3)",
+    ):
+        assert f"Pendulum-v1: runs differ in {line}; their returns can't be compared." in said

@@ -59,3 +59,17 @@ def test_parts_that_only_look_like_an_mdp_are_told_as_they_are():
     assert sentence({"x": {"n_states": 3}}) == "x: n_states 3"
     assert sentence({"mdp": {**TWO, "gamma": "1/2"}}).startswith("mdp: transition ")
     assert sentence({"x": 10**400}) == "x = integer of 1329 bits"
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [([0.0, 1.0], "starting in state 1"), ([0.25, 0.75], "start probabilities (1/4, 3/4)")],
+)
+def test_a_start_that_is_not_uniform_is_told(start, said):
+    text = sentence({"mdp": {**TWO, "gamma": 0.5, "initial": start}})
+    assert text.startswith(f"two states, two actions, discount 1/2, {said}, where action 0")
+
+
+def test_episodes_have_no_discount():
+    mdp = {"transition": [[[1.0], [1.0]]], "reward": [[0.0, -1.0]], "gamma": 0.0}
+    assert sentence({"mdp": mdp, "horizon": 3}) == "one state, two actions with rewards 0 and -1; horizon = 3"

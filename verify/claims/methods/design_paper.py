@@ -179,6 +179,8 @@ def _holds(claim_id: str, title: str, number: str, statement: str, gap: Any) -> 
     )
 
 
+EPISODES = "Episodes of two steps, without a discount: that of the MDP plays no part."
+
 _FORK = {
     "mdp": TabularMDP(
         np.array([[[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]] * 2, [[0.0, 0.0, 1.0]] * 2]),
@@ -198,6 +200,7 @@ CLAIMS = (
         title="the structured posterior is a distribution",
         source="Marino et al., Eq. (5)",
         statement=r"\pi(\tau|O) = \prod_{t=1}^T p_{env}(s_{t+1}|s_t,a_t)\,\pi(a_t|s_t,O)",
+        reading=EPISODES,
         check=Check(gap_5_printed, _PI),
         expected=Verdict.REFUTED,
         weight=Weight.MISPRINT,
@@ -227,6 +230,7 @@ CLAIMS = (
         source="Marino et al., Eqs. (8)-(10)",
         statement=r"V_\pi(s_t) = E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big],\quad V_\pi(s_t) = E_\pi[Q_\pi(s_t,a_t)] - \alpha KL(\pi\|p_\theta),\quad "
         r"Q_\pi(s_t,a_t) = r_t + E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big]",
+        reading=EPISODES,
         check=Check(gap_10_printed, _PI_PRIOR),
         expected=Verdict.REFUTED,
         weight=Weight.MISPRINT,
@@ -243,7 +247,7 @@ CLAIMS = (
         statement=r"\text{the optimal approximate posterior is a Boltzmann distribution:}\quad"
         r" \pi^B(a|s,O) = \frac{p_\theta(a|s)\exp(Q_\pi(s,a)/\alpha)}{\int p_\theta(a|s)\exp(Q_\pi(s,a)/\alpha)da}",
         reading=r"Optimal means that it maximises $\mathcal J$ of (6), and $\pi$ is any policy: (11) does not say whose values $Q_\pi$"
-        r" are. Read with those of $\pi^B$ itself it holds, as the corrected form says.",
+        r" are. Read with those of $\pi^B$ itself it holds, as the corrected form says. " + EPISODES,
         check=Check(gap_11_any_q, _PI_PRIOR, recorded=_FORK),
         expected=Verdict.REFUTED,
         weight=Weight.COMPLETION,
@@ -264,7 +268,7 @@ CLAIMS = (
         title="maximum-entropy form for a uniform prior",
         source="Marino et al., Eq. (12)",
         statement=r"\mathcal J(\pi,\theta) = E_\pi[R(\tau)] + \alpha\mathcal H(\pi(\tau|O))",
-        reading=r"Up to a constant in $\pi$, as the uniform prior is dropped.",
+        reading=r"Up to a constant in $\pi$, as the uniform prior is dropped. " + EPISODES,
         check=Check(gap_12_printed, _PI_ALPHA),
         expected=Verdict.REFUTED,
         weight=Weight.MISPRINT,

@@ -234,8 +234,8 @@ entropies; with plain values the later entropies are missing.""",
         id="erpg-fixed-point",
         title="the optimal policy is a fixed point of the discounted policy gradient",
         source="Schulman et al. 2017, Sec. 3.6",
-        statement=r"g_\gamma(\pi) \text{ gives a gradient flow such that } \pi^* = \pi^B_{Q_*} \text{ is the (possibly unique) fixed point "
-        r"(checked: it is one; states weighted by discounted visits)}",
+        statement=r"g_\gamma(\pi) \text{ gives a gradient flow such that } \pi^* = \pi^B_{Q_*} \text{ is the (possibly unique) fixed point}",
+        reading="Checked is that it is one, with states weighted by discounted visits.",
         check=Check(
             fixed_point_gap,
             instances(mdp=mdps(max_states=3, masked=True), q=tables, prior=policies, alpha=moderate()),

@@ -223,11 +223,11 @@ everywhere, and Rosenbrock's; on the first its Section 5.1 says "always shrinks 
     ),
     Claim(
         id="rerpi-premature",
-        title="the joint fit converges prematurely on the sphere function",
-        source="RERPI, Section 5.1",
-        statement=r"\text{The MLE procedure always shrinks variance, causing premature convergence}",
-        reading=r"With exact expectations, where the sentence is about a procedure with samples; premature means that the spread"
-        r" vanishes against the distance that is left: $\sigma_{k+1}/D_{k+1} \le \sigma_k/D_k$.",
+        title="with exact expectations, the joint fit converges prematurely on the sphere function",
+        source="ours, beside RERPI, Section 5.1, which is about a procedure with samples",
+        statement=r"\sigma_{k+1}/D_{k+1} \le \sigma_k/D_k",
+        reading=r'RERPI has "The MLE procedure always shrinks variance, causing premature convergence", of samples. Here'
+        r" expectations are exact, and premature means that the spread vanishes against the distance that is left.",
         check=Check(premature_printed_gap, _SPHERE),
         expected=Verdict.REFUTED,
         weight=Weight.REMARK,

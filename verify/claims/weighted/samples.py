@@ -129,8 +129,8 @@ CLAIMS = (
         title="E-step on its budget, exact and from N samples",
         source="RERPI, Section 4.1",
         statement=r"q_{ij} = \frac{\exp(Q(s_j, a_i)/\eta)}{\sum_i\exp(Q(s_j, a_i)/\eta)},\quad"
-        r" KL(q\|1/N) = \epsilon \quad\text{(one state, Gaussian policy; and } KL(q\|\pi) = \epsilon"
-        r"\text{ for the exact posterior)}",
+        r" KL(q\|1/N) = \epsilon",
+        reading=r"For one state and a Gaussian policy; and $KL(q\|\pi) = \epsilon$ for the exact posterior.",
         check=Check(gap, _ALL, n_random=100),
         expected=Verdict.HOLDS,
         not_certified=A_DEFINITION,
