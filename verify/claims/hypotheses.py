@@ -72,7 +72,7 @@ def representable(x: Instance) -> str:
 
 def distributions(x: Instance) -> str:
     """What is wrong with the distributions of an instance: `d` has full support, and policies sum to 1."""
-    for name in ("d", "pi", "pi_theta", "pi_phi"):
+    for name in ("d", "pi", "pi_theta", "pi_phi", "prior", "psi", "p", "x0"):
         if name in x and not np.allclose(np.sum(x[name], axis=-1), 1, rtol=0, atol=TOL):
             return f"{name} does not sum to 1"
     return "" if "d" not in x or np.min(x["d"]) > 0 else "d(s) is 0 in some state"
@@ -86,8 +86,26 @@ def stochastic(x: Instance) -> str:
 
 def temperature(x: Instance) -> str:
     """What is wrong with a temperature that is free in the source: it is not positive."""
-    value = next(x[name] for name in ("eps", "eps_k", "c") if name in x)
+    value = next(x[name] for name in ("eps", "eps_k", "c", "alpha", "eta") if name in x)
     return "" if value > 0 else f"the temperature is {value:g}"
+
+
+def covered(x: Instance) -> str:
+    """What breaks `KL(pi || p) < inf`: an action that the policy takes and the prior excludes."""
+    excluded = (np.asarray(x["pi"]) > 0) & (np.asarray(x["prior"]) <= 0)
+    return "the prior excludes an action of the policy" if excluded.any() else ""
+
+
+def sizes(x: Instance) -> str:
+    """What is wrong with a variance, a budget or a step size of an instance: it is not positive."""
+    found = {name: x[name] for name in ("variance", "epsilon", "step") if name in x and not x[name] > 0}
+    return "; ".join(f"{name} is {value:g}" for name, value in found.items())
+
+
+def spreads(x: Instance) -> str:
+    """What breaks a Gaussian: a covariance matrix, of `old` or `new`, that is not positive definite."""
+    least = min(float(np.linalg.eigvalsh(np.asarray(x[name][1]))[0]) for name in ("old", "new"))
+    return "" if least > 0 else f"a covariance has the eigenvalue {least:g}"
 
 
 def regular_features(x: Instance) -> str:
@@ -177,5 +195,20 @@ HYPOTHESES: dict[str, tuple[Hypothesis, ...]] = {
     "talk-limit-j": (*VALUES, distributions, temperature),
     "talk-reverse-kl": (not_above_zero, distributions),
     "talk-merl-elbo": (not_above_zero, distributions, temperature),
+    # The design paper, and the sources of its rows
+    "design-05": (distributions,),
+    "design-10": (distributions, covered, temperature),
+    "design-11": (distributions, covered, temperature),
+    "design-12": (distributions, temperature),
+    "mpo-21": (distributions, temperature),  # a softmax policy, which is smooth in its parameters
+    "mpo-23": (distributions, temperature, sizes),
+    "mpo-25": (distributions,),
+    "mpo-26-27": (spreads,),
+    "rerpi-shrinks": (sizes, temperature),
+    "vmpo-14-15": (distributions, temperature, sizes),
+    "sql-28": (),  # a softmax policy of all actions that exist; the statement has no temperature
+    "erpg-advantage-scale": (distributions, temperature),
+    "spo-advantage": (distributions,),
+    "spo-marginal": (distributions, temperature),
 }
-"""Hypotheses by claim of the VIREL paper, its talk and its poster."""
+"""Hypotheses by claim of a source."""

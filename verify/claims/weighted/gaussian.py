@@ -230,6 +230,7 @@ everywhere, and Rosenbrock's; on the first its Section 5.1 says "always shrinks 
         r" expectations are exact, and premature means that the spread vanishes against the distance that is left.",
         check=Check(premature_printed_gap, _SPHERE),
         expected=Verdict.REFUTED,
+        printed=False,
         weight=Weight.REMARK,
         correction=Correction(
             statement=r"D_k/\sigma_k^2 = D_0/\sigma_0^2,\qquad D_k \le t_0^k D_0,\qquad t_0 < 1",
