@@ -7,6 +7,7 @@ import torch
 
 from tests.support.deep import CPU, algorithm_of, differing
 from virel_deep.axes.build import build
+from virel_deep.axes.temperature import DualTemperature
 from virel_deep.networks.network import SIMD
 
 LEARNING_RATE = 3e-4
@@ -133,3 +134,16 @@ def test_a_seed_goes_on_from_its_state_at_another_place_of_another_stack(preset)
     other.observe_residual(eps_omega, first=False)
     assert differing(other.seed_state(0), first.seed_state(1)) == []
     assert torch.equal(other.alpha[0], first.alpha[1])
+
+
+def test_a_tuned_temperature_reports_how_far_the_divergence_is_above_its_budget():
+    kl = torch.tensor([0.5, 2.0])
+    told = {
+        budget: DualTemperature(
+            1.0, seeds=2, target_entropy=-0.75, learning_rate=1e-3, budget=budget, device=torch.device(CPU)
+        ).report(kl)
+        for budget in (True, False)
+    }
+    assert told[False] == {}
+    assert told[True]["kl"].tolist() == [0.5, 2.0]
+    assert told[True]["dual_residual"].tolist() == [-0.25, 1.25]
