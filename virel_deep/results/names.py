@@ -86,7 +86,8 @@ def _namings(alike: Sequence[Run]) -> Iterator[Naming]:
     yield from _short_namings(alike, [name for name in differing if name not in SAID])
     yield from _short_namings(alike, differing)
     several = len({run.env for run in alike}) > 1
-    longest = max(len(run.folder.resolve().parts) for run in alike)
+    folders = [folder for run in alike for folder in (run.folder, *run.pooled)]
+    longest = max(len(folder.resolve().parts) for folder in folders)
     for hide_env, depth in product((several, False), range(1, longest + 1)):
         yield Naming(partial(_by_folder, depth=depth, hide_env=hide_env))
 
@@ -127,13 +128,16 @@ def _text(value: Any) -> str:
 
 
 def _by_folder(run: Run, depth: int, *, hide_env: bool) -> str:
-    """Label a run by its preset and the last `depth` parts of its path.
+    """Label a run by its preset and the last `depth` parts of its path, or of each that it is pooled from.
 
     `hide_env` writes ENV for the environment, so that an algorithm has one name in several environments.
     """
-    path = str(run.folder.resolve())
-    parts = Path(path.replace(run.env, "ENV") if hide_env else path).parts
-    return f"{run.preset} ({Path(*parts[-depth:])})"
+    ends = []
+    for folder in (run.folder, *run.pooled):
+        path = str(folder.resolve())
+        parts = Path(path.replace(run.env, "ENV") if hide_env else path).parts
+        ends.append(str(Path(*parts[-depth:])))
+    return f"{run.preset} ({', '.join(ends)})"
 
 
 def _differing_settings(alike: Sequence[Run]) -> list[str]:

@@ -92,6 +92,7 @@ def _together(group: Sequence[Run]) -> Run:
         at=np.array(at),
         returns=returns[order],
         left_out=tuple(line for run in group for line in run.left_out),
+        pooled=tuple(run.folder for run in group[1:]),
         mixed=tuple(_mixed(group)),
         cut=tuple(line for run in group for line in run.cut),
     )

@@ -57,6 +57,8 @@ class Run:
     """Mean unscaled return of each evaluation's episodes, `[K, T]`."""
     left_out: tuple[str, ...]
     """Reasons why seeds don't count, one per such seed."""
+    pooled: tuple[Path, ...] = ()
+    """Other run folders that are pooled with this one, which has the first."""
     mixed: tuple[str, ...] = ()
     """Sentences on how the folders differ that this run was pooled from, if they do."""
     cut: tuple[str, ...] = ()

@@ -140,7 +140,7 @@ def test_a_tuned_temperature_reports_how_far_the_divergence_is_above_its_budget(
     kl = torch.tensor([0.5, 2.0])
     told = {
         budget: DualTemperature(
-            1.0, seeds=2, target_entropy=-0.75, learning_rate=1e-3, budget=budget, device=torch.device(CPU)
+            1.0, seeds=2, target_entropy=-0.75, learning_rate=1e-3, budget=budget, device=CPU
         ).report(kl)
         for budget in (True, False)
     }

@@ -162,3 +162,14 @@ def test_different_tasks_of_two_algorithms_are_said(tmp_path):
         "whether actions are drawn in evaluations: no (sac), yes (td3)",
     ):
         assert f"Pendulum-v1: runs differ in {line}; their returns can't be compared." in said
+
+
+def test_a_pooled_run_that_only_folders_tell_apart_is_named_by_all_of_its_own(tmp_path):
+    runs = pooled(
+        [
+            with_record(tmp_path / "s0", 0),
+            with_record(tmp_path / "full", 0),
+            with_record(tmp_path / "s2", 2),
+        ]
+    )
+    assert [one.label for one in entries(runs)] == ["sac (s0, s2)", "sac (full)"]
