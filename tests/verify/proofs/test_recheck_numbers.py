@@ -27,12 +27,6 @@ def number(x):
         return float(rc.enclosure(x)())
 
 
-@pytest.fixture(autouse=True)
-def no_deadline():
-    """Another test of this process may have left the time limit of its own check behind."""
-    limits.DEADLINE[0] = float("inf")
-
-
 E2, E3 = (lambda: rc.exp(fmpq(2))), (lambda: rc.exp(fmpq(3)))
 
 
