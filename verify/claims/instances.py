@@ -1,4 +1,4 @@
-"""MDP instances that several claims share: Gymnasium's toy-text MDPs; random MDPs with exact Q*.
+"""MDP instances that several claims share: Gymnasium's toy-text MDPs; random MDPs with exact Q*, or with a choice.
 
 In the second kind Q* is drawn and the reward is computed from it. With transition probabilities 0, 1/2, 1 and
 gamma in {0, 1/2, 3/4}, `r = Q* - gamma P max Q*` and the backup of Q* are exact in float64 for integers Q*
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from verify.engine.claim import Instance
+from verify.strategies import mdps
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
@@ -58,6 +59,16 @@ def _parts(mdp: TabularMDP, parts: dict[str, Any], seed: int) -> Instance:
 
 def _rows(weights: Any) -> Any:
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def choices(*, max_actions: int = 3, **settings: Any) -> st.SearchStrategy[TabularMDP]:
+    """Hypothesis strategy that draws MDPs with two or more actions, and one in eight with any number of them.
+
+    With a single action every policy is the same one, and what is said of policies is trivial.
+    `settings` are those of `mdps`.
+    """
+    usual, rare = (mdps(min_actions=n, max_actions=max_actions, **settings) for n in (2, 1))
+    return st.integers(0, 7).flatmap(lambda k: rare if k == 7 else usual)
 
 
 def fractions(shape: int | tuple[int, ...], largest: int, *, over: int = 1) -> st.SearchStrategy[Array]:

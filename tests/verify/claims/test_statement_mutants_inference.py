@@ -112,6 +112,7 @@ MUTANTS = [
     mutant("iterative-ascent-finite", "descent", ITERATIVE, "_objective", times(-1)),
     mutant("iterative-ascent-finite", "1 - rho", ITERATIVE, "_objective", flipped_exponent),
     mutant("iterative-ascent-finite", "twenty safe steps", ITERATIVE, "safe_step", times(20)),
+    mutant("iterative-ascent-finite", "two and a half safe steps", ITERATIVE, "safe_step", times(2.5)),
     mutant(
         "iterative-ascent-finite", "four times the temperature", ITERATIVE, "_objective", objective_at(4.0)
     ),

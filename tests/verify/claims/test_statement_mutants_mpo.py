@@ -176,6 +176,8 @@ MUTANTS = [
     ("def-iterates", iterates, "tilted", colder),
     ("def-iterates", iterates, "action_value", undiscounted_backup),
     ("def-iterates", iterates, "divergence", swapped(tools.divergence)),
+    ("def-iterates", iterates, "mpo", with_arguments(iterates.mpo, epsilon=lambda x: 2 * x)),
+    ("def-iterates", iterates, "mpo", with_arguments(iterates.mpo, d=lambda d: np.full(len(d), 1 / len(d)))),
 ]
 
 
@@ -211,3 +213,12 @@ def test_every_claim_has_three_mutants_of_its_statement():
     for claim in CLAIMS.values():
         name = claim.id if claim.correction is None else f"{claim.id} repaired"
         assert sum(row[0] == name for row in MUTANTS) >= 3, name
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.25])
+def test_shorter_steps_miss_the_rate_where_it_is_nearly_attained(factor, monkeypatch):
+    ((_, bandit),) = natural.many_actions()
+    assert natural.rate_gap(**bandit).ok
+    short = with_arguments(natural.natural_policy_gradient, step=lambda step: factor * step)
+    monkeypatch.setattr(natural, "natural_policy_gradient", short)
+    assert not natural.rate_gap(**bandit).ok

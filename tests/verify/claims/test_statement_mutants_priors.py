@@ -1,9 +1,14 @@
 """Claims on learned priors with one error in the statement: sign, factor, index. Every verdict turns."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.support.statement_mutants import mutant, turns
+from verify.claims.priors import ascent
+from verify.engine.registry import all_claims
+from verify.engine.runner import run_check
 
 DISTRAL, LIMITS = "verify.claims.priors.distral", "verify.claims.priors.distral_limits"
 HIDDEN = "verify.claims.priors.hidden"
@@ -196,3 +201,19 @@ MUTANTS = [
 @pytest.mark.parametrize(("claim", "form", "module", "attribute", "change"), MUTANTS)
 def test_an_error_in_the_statement_turns_the_verdict(claim, form, module, attribute, change, monkeypatch):
     assert turns(claim, form, monkeypatch, module, attribute, change)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("weights", [np.ones_like, lambda visits: visits[::-1]], ids=["even", "reversed"])
+@pytest.mark.parametrize("claim", ["iadp-monotone", "hdp-monotone"])
+def test_the_objective_falls_if_the_prior_mixes_by_other_weights_than_the_visits(
+    claim, weights, seed, monkeypatch
+):
+    """A false statement on both sides: the iterates are taken as they are, and only J is looked at."""
+    blind = ascent._blind
+    monkeypatch.setattr(ascent, "_blind", lambda pi, visits, cell: blind(pi, weights(visits), cell))
+    monkeypatch.setattr(ascent, "worst", lambda *gaps: gaps[-1])
+    check = all_claims()[claim].check
+    assert not run_check(check, seed=seed, shrink=False).ok
+    monkeypatch.setattr(ascent, "_blind", blind)
+    assert run_check(dataclasses.replace(check, n_random=10), seed=seed, shrink=False).ok

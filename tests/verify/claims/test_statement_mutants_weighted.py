@@ -9,13 +9,16 @@ import pytest
 from verify.claims.weighted import gaussian, improvement, lagrangian, samples, tanh_kl, top_share
 from verify.engine.registry import all_claims
 from verify.engine.runner import run_check
+from virel_theory.variational import algorithms
 from virel_theory.variational.algorithms.rerpi import rerpi
 from virel_theory.variational.algorithms.vmpo import vmpo
 from virel_theory.variational.core.e_step import posterior_policy
+from virel_theory.variational.core.iterate import evaluate
 from virel_theory.variational.parts import gaussian as closed
 from virel_theory.variational.parts.gaussian import GaussianPolicy
 from virel_theory.variational.parts.gaussian_fit import gaussian_iterates
 from virel_theory.variational.parts.rank_weights import rank_posterior
+from virel_theory.variational.parts.top_share import top_share_temperature
 
 N_DRAWS = 60
 
@@ -120,6 +123,28 @@ FALLING = {"monotone": lambda q, steps: 1 / ORIGINAL_MONOTONE(q, steps)}
 HALF = {"vmpo": lambda mdp, *, keep, **x: vmpo(mdp, keep=keep / 2, **x)}
 UNSCALED = {"_loss": lambda a, p, e, eta: eta * e + np.log(np.sum(p * np.exp(a / eta)))}
 LOWEST = {"fractions": lambda table, p, keep: ORIGINAL_FRACTIONS(-table, p, keep)}
+
+
+def with_budget(algorithm, name, factor):
+    """An algorithm that takes a multiple of the budget `name`."""
+    return lambda mdp, **settings: algorithm(mdp, **settings | {name: factor * settings.get(name, 1.0)})
+
+
+def first_values(mdp, *, policy, v, sweeps):
+    """Evaluation of the first policy alone: values, once there are any, stay as they are."""
+    return v if v.any() else evaluate(mdp, policy=policy, v=v, sweeps=sweeps)
+
+
+def nothing(*_, **__):
+    """A divergence of 0, whatever the policies are."""
+    return 0.0
+
+
+def all_kept(advantage, **settings):
+    """The temperature of all pairs, whatever share is kept."""
+    return top_share_temperature(advantage, **settings | {"keep": 1.0})
+
+
 MUTANTS = [
     ("rerpi-gaussian", "temperature", gaussian, {"gaussian_posterior": tempered(2.0)}),
     ("rerpi-gaussian", "mean", gaussian, {"gaussian_posterior": moved}),
@@ -150,6 +175,10 @@ MUTANTS = [
     ("rerpi-improvement", "falling", improvement, FALLING),
     ("rerpi-improvement", "budget", improvement, {"rerpi": loose("epsilon")}),
     ("rerpi-improvement", "trust", improvement, {"rerpi": loose("trust")}),
+    ("rerpi-improvement", "half-budget", improvement, {"rerpi": with_budget(rerpi, "epsilon", 0.5)}),
+    ("rerpi-improvement", "half-trust", improvement, {"rerpi": with_budget(rerpi, "trust", 0.5)}),
+    ("rerpi-improvement", "first-values", algorithms.rerpi, {"evaluate": first_values}),
+    ("rerpi-improvement", "no-divergence", algorithms.rerpi, {"expected_kl": nothing}),
     ("vmpo-improvement", "lowest-share", improvement, {"vmpo": worst_kept}),
     ("vmpo-improvement", "another-centre", improvement, {"vmpo": towards_uniform}),
     ("vmpo-improvement", "index", improvement, {"vmpo": off_by_one}),
@@ -161,6 +190,10 @@ MUTANTS = [
     ("vmpo-dual", "not-normalised", top_share, {"_loss": loss(lambda a, p, e, eta: (a, p / 2, e, eta))}),
     ("vmpo-dual", "no-factor", top_share, UNSCALED),
     ("vmpo-dual", "another-share", top_share, LOWEST),
+    ("vmpo-dual", "ten-budgets", top_share, {"vmpo": with_budget(vmpo, "epsilon", 10)}),
+    ("vmpo-dual", "all-kept-in-the-dual", algorithms.vmpo, {"top_share_temperature": all_kept}),
+    ("vmpo-dual", "first-values", algorithms.vmpo, {"evaluate": first_values}),
+    ("vmpo-dual", "no-divergence", algorithms.vmpo, {"expected_kl": nothing}),
     ("vmpo-14-15", "no-states", lagrangian, slopes(lambda x, d, a: (*x, d**0, a))),
     ("vmpo-14-15", "factor", lagrangian, slopes(lambda x, d, a: (*x, d, a / 2))),
     ("vmpo-14-15", "sign-of-psi", lagrangian, slopes(lambda x, d, a: (*x[:3], -x[3], d, a))),

@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claims.coincidences.tools import STEPS, compared, first, gammas, warm
+from verify.claims.instances import choices
 from verify.engine.claim import Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies
@@ -148,7 +149,11 @@ def _is_deterministic(mdp: TabularMDP) -> bool:
 
 _MDPS = mdps(max_states=4, gammas=gammas(), masked=True)
 _PLAIN = mdps(max_states=4, gammas=gammas())
-_SURE = _MDPS.filter(_is_deterministic)
+_CHOICES, _PLAIN_CHOICES = (
+    choices(max_states=4, gammas=gammas(), masked=True),
+    choices(max_states=4, gammas=gammas()),
+)
+_SURE = _CHOICES.filter(_is_deterministic)
 _PRIORS: dict[str, Any] = {"prior": policies, "alpha": warm()}
 _ITERATES = NoProof("iterates of several steps: exponentials of numbers that hold exponentials")
 
@@ -179,14 +184,14 @@ CLAIMS = (
         r"p \text{ uniform},\ V_0 = V^p:\ \pi^{MPO}_1 = \pi^{SQL}_1 \text{ at } \eta = \alpha;\quad "
         r"\gamma = 0:\ \pi^{MPO}_k \text{ at } \eta = \pi^{SQL}_1 \text{ at } \alpha = \eta/k",
         mpo_sql_gap,
-        {"mdp": _MDPS, "alpha": warm()},
+        {"mdp": _CHOICES, "alpha": warm()},
     ),
     _same(
         "same-distral-sql",
         "Distral with prior exponent 0 is soft Q-learning in every task",
         r"\rho = 0,\ V_0 = \alpha\log|A(s)|:\quad (Q_i, \pi_i)_k = (Q, \pi)^{SQL}_k \text{ of task } i",
         distral_sql_gap,
-        {"mdp": _MDPS, "reward": _rewards, "alpha": warm()},
+        {"mdp": _CHOICES, "reward": _rewards, "alpha": warm()},
         assumptions=_needs(
             "exponent 0",
             "the distilled policy is not in the objective",
@@ -199,7 +204,7 @@ CLAIMS = (
         "IADP that hides nothing from its prior is MPO at a fixed temperature",
         r"x^D = x:\quad p_k = \pi_k,\ Q_k = Q^{\pi_{k-1}},\ (Q, \pi, p)^{IADP}_k = (Q, q, \pi)^{MPO}_k \text{ at } \eta = \alpha",
         iadp_mpo_gap,
-        {"mdp": _MDPS} | _PRIORS,
+        {"mdp": _CHOICES} | _PRIORS,
         assumptions=_needs(
             "nothing hidden",
             "the prior sees the whole state",
@@ -217,7 +222,7 @@ CLAIMS = (
         "V-MPO that keeps all pairs is MPO at a fixed temperature",
         r"keep = 1,\ d^\pi > 0:\quad \psi_k(a|s) = q_k(a|s) \text{ at the same } \eta, \text{ step for step}",
         vmpo_mpo_gap,
-        {"mdp": _MDPS} | _PRIORS,
+        {"mdp": _CHOICES} | _PRIORS,
         assumptions=_needs(
             "all kept",
             "every pair is kept",
@@ -244,14 +249,14 @@ CLAIMS = (
         "HDP with one latent, or one per action, is IADP",
         r"Z = 1,\ t = 1/\alpha:\ \text{IADP that hides nothing};\quad z = a,\ t = 0:\ \text{IADP with the same } x^D",
         hdp_iadp_gap,
-        {"mdp": _PLAIN, "prior": policies, "alpha": warm(), "observation": _observations},
+        {"mdp": _PLAIN_CHOICES, "prior": policies, "alpha": warm(), "observation": _observations},
     ),
     _same(
         "same-mb-sac",
         "SAC on values through the true model, any number of steps, is SAC",
         r"\hat P = P,\ h \ge 0:\quad (\hat Q_h, \pi)_k = (Q_\pi, \pi)^{SAC}_k",
         mb_sac_gap,
-        {"mdp": _MDPS, "h": st.integers(1, 3)} | _PRIORS,
+        {"mdp": _CHOICES, "h": st.integers(1, 3)} | _PRIORS,
         assumptions=_needs(
             "true model",
             "the model is the MDP",
@@ -265,6 +270,6 @@ CLAIMS = (
         r"\tau\nabla(1-\gamma)J - \nabla E_\mu[\tfrac12(V_q - V_\pi)^2] = -\nabla E_\mu E_\pi[\tfrac12(q - Q_\pi)^2] "
         r"\text{ along all iterates}",
         erpg_gap,
-        {"mdp": _MDPS, "step": st.sampled_from((1.0, 0.5, 0.25))} | _PRIORS,
+        {"mdp": _CHOICES, "step": st.sampled_from((1.0, 0.5, 0.25))} | _PRIORS,
     ),
 )

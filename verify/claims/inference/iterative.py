@@ -5,7 +5,12 @@ Both sides: `inference_policies`, `inference_gap`, `gated_update` and `safe_step
         logarithms.
 Bound:  rounding. Logarithms of size at most B = 8 + (span(Q) + |Q|)/alpha + 2 max|log p|, in n <= 8 steps of
         A terms: 16 (n + 1)(A + 16) u B in nats, times alpha in reward units. Gates 0 and 1 must give the
-        same bits: 0.
+        same bits: 0. A return may be off by the error that the iterate certifies; what exceeds that is rounding.
+        A gradient step of length t <= 1/L, L = (alpha + span g_0)/2 a bound on the second derivative along it,
+        gains t(1 - tL/2)|grad|^2, that is (t/2)|grad|^2 at least: so much is asked of the library's steps. Steps
+        of c times the safe length fail that for c > 2: at the posterior (1/2, 1/2), where span g_0 <= alpha and
+        t = c/alpha, the second derivative is alpha/2 and the gain (1 - c/4) t|grad|^2. That J does not fall, the
+        statement, stays true up to c = 4 there, so that a check of it alone can't be tighter.
 Teeth:  `perturb` adds alpha/2 to the temperature of the posterior, a tenth of the contraction, ten safe
         steps to the length, 1/2 to the gate, or lowers the number of steps to 0.
 """
@@ -18,7 +23,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from verify.claims.inference.iterative_figure import figures
-from verify.claims.instances import policy_values, solve_rounding
+from verify.claims.instances import choices, policy_values, solve_rounding
 from verify.engine.claim import A_DEFINITION, Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, q_tables, temperatures
@@ -57,20 +62,36 @@ def gap_is_divergence(
 def ascent_gap(
     *, mdp: TabularMDP, q: Array, prior: Array, alpha: float, exponent: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the ascent of gradient steps of safe length: the largest fall of the objective in six steps."""
-    table = np.where(mdp.available, q, -np.inf)
-    length = float(safe_step(table, prior=prior, alpha=alpha, exponent=exponent).min()) * (1 + 20 * perturb)
-    settings: dict[str, Any] = {"prior": prior, "alpha": alpha, "exponent": exponent}
-    path = inference_policies(q, iterations=STEPS, step=length, form="gradient", **settings)
-    values = np.array([_objective(q, pi, prior, alpha, exponent) for pi in path])
-    return Gap(-np.diff(values, axis=0).min(), alpha * _bound(q, prior, alpha))
+    """Gap of the ascent of gradient steps of safe length: the largest fall in six steps, and the promised gain.
+
+    The promised gain is half of the length times the squared slope.
+    """
+    values, promised = _climb(mdp, q, (prior, alpha, exponent), 1 + 20 * perturb)
+    gains, bound = np.diff(values, axis=0), alpha * _bound(q, prior, alpha)
+    return worst(Gap(-gains.min(), bound), Gap((promised - gains).max(), 2 * bound))
 
 
 def long_step_gap(
     *, mdp: TabularMDP, q: Array, prior: Array, alpha: float, exponent: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the ascent for gradient steps of ten times the safe length."""
-    return ascent_gap(mdp=mdp, q=q, prior=prior, alpha=alpha, exponent=exponent, perturb=0.45 + perturb)
+    """Gap of the ascent, that J does not fall, for gradient steps of ten times the safe length."""
+    values, _ = _climb(mdp, q, (prior, alpha, exponent), 10 + 20 * perturb)
+    return Gap(-np.diff(values, axis=0).min(), alpha * _bound(q, prior, alpha))
+
+
+def _climb(mdp: TabularMDP, q: Array, how: tuple[Array, float, float], factor: float) -> tuple[Array, Array]:
+    """Objective along six gradient steps of `factor` safe lengths, `[7, S]`; promised gain of each, `[6, S]`.
+
+    `how` is the prior, the temperature and the exponent. The promised gain is `t/2 |grad|^2`.
+    """
+    prior, alpha, exponent = how
+    table = np.where(mdp.available, q, -np.inf)
+    length = factor * float(safe_step(table, prior=prior, alpha=alpha, exponent=exponent).min())
+    settings: dict[str, Any] = {"prior": prior, "alpha": alpha, "exponent": exponent}
+    path = inference_policies(q, iterations=STEPS, step=length, form="gradient", **settings)
+    values = np.array([_objective(q, pi, prior, alpha, exponent) for pi in path])
+    slopes = np.array([_slope(q, pi, prior, alpha, exponent) for pi in path[:-1]])
+    return values, length / 2 * (slopes**2).sum(axis=2)
 
 
 def gate_gap(
@@ -120,7 +141,7 @@ def temperature_gap(
         gaps += [
             Gap(max(np.abs(x.policy - pi).max(), np.abs(x.posterior - pi).max(), abs(x.kl - kl)), bound),
             Gap(np.abs(np.where(mdp.available, x.q - q, 0.0)).max(), bound),
-            Gap(abs(x.value - value), x.error + bound / (1 - mdp.gamma)),
+            Gap(abs(x.value - value) - x.error, bound / (1 - mdp.gamma)),
             Gap(np.abs(x.prior - prior).max() + abs(x.temperature - alpha) + abs(x.step - k), 0.0),
         ]
     return worst(*gaps)
@@ -164,6 +185,15 @@ def _objective(q: Array, pi: Array, prior: Array, alpha: float, rho: float) -> A
     return out
 
 
+def _slope(q: Array, pi: Array, prior: Array, alpha: float, rho: float) -> Array:
+    """Gradient of `_objective` in the logits, `pi (g - E_pi g)` with `g = Q - alpha log(pi / p^rho)`, `[S, A]`."""
+    on = pi > 0
+    log_pi, log_p = (np.log(np.where(on, x, 1.0)) for x in (pi, prior))
+    g = np.where(on, np.where(on, q, 0.0) - alpha * (log_pi - rho * log_p), 0.0)
+    out: Array = pi * (g - (pi * g).sum(axis=1, keepdims=True))
+    return out
+
+
 def _bound(q: Array, prior: Array, alpha: float) -> float:
     largest = float(np.abs(q[np.isfinite(q)]).max()) / alpha
     size = 8 + 3 * largest + 2 * float(np.abs(np.log(prior[prior > 0])).max())
@@ -172,7 +202,7 @@ def _bound(q: Array, prior: Array, alpha: float) -> float:
 
 _WARM = temperatures().filter(lambda alpha: 0.1 <= alpha <= 10)
 _SHARES = st.sampled_from([0.5, 1.0, 0.25, 0.125])
-_MDPS = mdps(max_states=3, max_actions=4, masked=True)
+_MDPS = choices(max_states=3, max_actions=4, masked=True)
 _PARTS: dict[str, Any] = {"mdp": _MDPS, "q": q_tables, "prior": policies}
 _SIMPLE = instances(
     mdp=mdps(max_states=1, max_actions=2), q=q_tables, prior=policies, alpha=_WARM, exponent=st.just(1.0)

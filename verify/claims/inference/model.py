@@ -24,7 +24,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from verify.claims.instances import solve_rounding
+from verify.claims.instances import choices, solve_rounding
 from verify.claims.particles.tools import log, state_values
 from verify.engine.claim import Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
@@ -183,7 +183,7 @@ def _bound(mdp: TabularMDP, v: Array, pi: Array, prior: Array, alpha: float) -> 
     return solve_rounding(mdp, size)
 
 
-_MDPS = mdps(max_states=4, max_actions=3, masked=True)
+_MDPS, _CHOICES = mdps(max_states=4, max_actions=3, masked=True), choices(max_states=4, masked=True)
 _TEMPERATURES = temperatures().filter(lambda x: x >= 0.1)
 _POLICIES: dict[str, Any] = {"v": state_values, "pi": policies, "prior": policies, "alpha": _TEMPERATURES}
 _STEPS = st.integers(1, 4)
@@ -202,7 +202,7 @@ CLAIMS = (
         source="ours, on Marino et al., Eq. (9) and Table 1",
         statement=r"r + E_{P,\pi}\Big[\sum_{i=1}^{h-1}\gamma^i(r_i - \alpha KL_i) + \gamma^h V_\pi(s_h)\Big] = Q_\pi(s,a)"
         r" \text{ for every } h, \text{ and every } \lambda\text{-mixture}",
-        check=Check(expansion_gap, instances(mdp=_MDPS, **_POLICIES, steps=_STEPS, trace=_TRACES)),
+        check=Check(expansion_gap, instances(mdp=_CHOICES, **_POLICIES, steps=_STEPS, trace=_TRACES)),
         expected=Verdict.HOLDS,
         assumptions=(
             Assumption("true model", r"$\hat P = P$", without=_without(noise=0.5)),
@@ -216,7 +216,7 @@ CLAIMS = (
         source="ours, on Marino et al., Eq. (9) and Table 1",
         statement=r"\hat Q_h(v) - Q_\pi = \gamma^h P P_\pi^{h-1}(v - V_\pi),\quad \|\hat Q_h(v) - Q_\pi\|_\infty \le "
         r"\gamma^h\|v - V_\pi\|_\infty",
-        check=Check(fading_gap, instances(mdp=_MDPS, **_POLICIES, steps=_STEPS)),
+        check=Check(fading_gap, instances(mdp=_CHOICES, **_POLICIES, steps=_STEPS)),
         expected=Verdict.HOLDS,
         printed=False,
     ),
@@ -229,7 +229,7 @@ CLAIMS = (
         check=Check(
             simulation_gap,
             instances(
-                mdp=_MDPS,
+                mdp=_CHOICES,
                 pi=policies,
                 prior=policies,
                 alpha=_TEMPERATURES,
@@ -248,7 +248,7 @@ CLAIMS = (
         source="ours, on a public implementation of the model-based cells of Marino et al.",
         statement=r"\hat Q = r + \gamma P V^p = Q^p \le Q_\pi,\quad V^p \le \alpha\log E_p[e^{Q^p/\alpha}] \le V_\pi,\quad "
         r"\pi \propto p\,e^{Q^p/\alpha}",
-        check=Check(rollout_gap, instances(mdp=_MDPS, prior=policies, alpha=_TEMPERATURES, steps=_STEPS)),
+        check=Check(rollout_gap, instances(mdp=_CHOICES, prior=policies, alpha=_TEMPERATURES, steps=_STEPS)),
         expected=Verdict.HOLDS,
         assumptions=(
             Assumption(

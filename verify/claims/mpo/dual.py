@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import choices
 from verify.claims.mpo.tools import STEP, divergence, tilted
 from verify.engine.claim import Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
-from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
+from verify.strategies import distributions, instances, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.budget import budget_temperature, dual_value, tempered_posterior
@@ -175,7 +176,7 @@ def _bound(mdp: TabularMDP, q: Array, alpha: float, prior: Array) -> float:
     return float(16 * (mdp.n_pairs + 16) * U * (1e-3 + size))
 
 
-_MDPS = mdps(max_states=3, masked=True)
+_MDPS = choices(max_states=3, masked=True)
 _EPSILONS = st.sampled_from((0.1, 0.5, 0.01, 1.0, 3.0))
 
 CLAIMS = (
@@ -230,7 +231,7 @@ CLAIMS = (
         check=Check(
             samples_gap,
             instances(
-                mdp=mdps(max_states=2, masked=True),
+                mdp=choices(max_states=2, masked=True),
                 q=q_tables,
                 pi=policies,
                 d=distributions,

@@ -11,6 +11,7 @@ Teeth:  `perturb` turns the sign of the penalty; of the advantage in the posteri
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import choices
 from verify.claims.mpo import overview_figure
 from verify.claims.mpo.tools import (
     MILD_ALPHAS,
@@ -175,7 +176,7 @@ def _partial(mdp: TabularMDP) -> st.SearchStrategy[Array]:
 _PAIRS = instances(mdp=mdps(max_states=3, masked=True), pi=_partial, prior=_partial, alpha=temperatures())
 _PRIOR_COVERS = _PAIRS.filter(lambda x: not ((x["pi"] > 0) & (x["prior"] == 0)).any())
 _FULL = instances(
-    mdp=mdps(max_states=3, masked=True), q=q_tables, pi=policies, prior=policies, alpha=temperatures()
+    mdp=choices(max_states=3, masked=True), q=q_tables, pi=policies, prior=policies, alpha=temperatures()
 )
 _SUPPORT = instances(
     mdp=mdps(max_states=2, max_actions=2, masked=True), pi=_partial, prior=_partial, alpha=temperatures()

@@ -4,8 +4,10 @@ Both sides: the iterates of the library against values, divergences and policies
         optima of constrained steps against their conditions of stationarity and against other policies.
 Bound:  rounding, `tools.rounding` times 64, of values of rewards of size B = 1 + max|r| + alpha (1 + max|log p|);
         a policy that is an exponential of values over a temperature eta has that divided by eta. The roots of
-        both budgets are met within 1e-9 (their tolerance is 1e-13, their divergences' rounding 1e-16/sqrt(eps)).
-Teeth:  `perturb` moves the values; doubles the divergence; asks for a better value.
+        both trust regions are met within 1e-9 (their tolerance is 1e-13, their divergences' rounding
+        1e-16/sqrt(eps)); the budget of the E-step within the bound in `tools`. A return and a distance from optimal
+        may be off by what the iterate certifies; only what exceeds that is compared with rounding.
+Teeth:  `perturb` moves the values; doubles the budget and the divergence; asks for a better value.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from verify.claims.mpo.natural import optimal_values
 from verify.claims.mpo.tools import (
     MILD_ALPHAS,
     action_value,
+    budget_gaps,
     divergence,
     mild,
     penalised_value,
@@ -43,9 +46,20 @@ Reference = Callable[[Array, Array], tuple[Array, float]]
 
 
 def fields_gap(
-    *, mdp: TabularMDP, pi: Array, d: Array, alpha: float, sweeps: int | None, perturb: float = 0.0
+    *,
+    mdp: TabularMDP,
+    pi: Array,
+    d: Array,
+    alpha: float,
+    epsilon: float,
+    sweeps: int | None,
+    perturb: float = 0.0,
 ) -> Gap:
-    """Gap of two iterates each of five algorithms: values, policy, temperature, divergence, return, bound."""
+    """Gap of iterates of five algorithms: values, policy, temperature, divergence, return, bound.
+
+    MPO at a fixed temperature, MPO on a KL budget, natural policy gradient, policy iteration and soft policy
+    iteration; two iterates of each.
+    """
     settings: dict[str, Any] = {"prior": pi, "d": d}
     plain = settings | {"sweeps": sweeps}
 
@@ -59,6 +73,7 @@ def fields_gap(
 
     gaps = [
         _follow(mdp, islice(mpo(mdp, eta=alpha, **plain), 2), mirror, pi, d, sweeps, perturb),
+        _spend(mdp, islice(mpo(mdp, epsilon=epsilon, **plain), 2), epsilon * (1 + perturb), pi, d, sweeps),
         _follow(
             mdp,
             islice(natural_policy_gradient(mdp, step=1 / alpha, **plain), 2),
@@ -152,6 +167,28 @@ def _follow(
     return worst(*gaps)
 
 
+def _spend(
+    mdp: TabularMDP, steps: "islice[Iterate]", epsilon: float, pi: Array, d: Array, sweeps: int | None
+) -> Gap:
+    """Gap of iterates whose temperature comes from a KL budget; the budget is checked on their own values."""
+    v, gaps = np.zeros(mdp.n_states), []
+    for k, x in enumerate(steps, start=1):
+        v = _evaluated(mdp, pi, v, sweeps)
+        q = action_value(mdp, v)
+        gaps += [
+            Gap(
+                np.abs(np.where(mdp.available, x.q - q, 0.0)).max(), 64 * rounding(mdp, size_of(mdp, 1.0, pi))
+            ),
+            *budget_gaps(x.q, pi, x.posterior, eta=x.temperature, d=d, epsilon=epsilon),
+            Gap(np.abs(x.policy - x.posterior).max() + np.abs(x.prior - x.policy).max(), 0.0),
+            Gap(abs(x.kl - float(d @ divergence(x.posterior, pi))), MET),
+            Gap(abs(x.step - k), 0.0),
+            *_judged(mdp, x),
+        ]
+        pi = x.policy
+    return worst(*gaps)
+
+
 def _soft(mdp: TabularMDP, steps: "islice[Iterate]", prior: Array, d: Array, alpha: float) -> Gap:
     pi, gaps = prior, []
     weights = np.sqrt(prior)
@@ -177,8 +214,8 @@ def _judged(mdp: TabularMDP, x: Iterate) -> list[Gap]:
     v = plain_value(mdp, x.policy)
     room = rounding(mdp, size_of(mdp, 0.0, x.policy))
     return [
-        Gap(abs(float(mdp.initial @ v) - x.value), x.error + room),
-        Gap((optimal_values(mdp) - v).max(), x.bound + room + 1e-9 / (1 - mdp.gamma)),
+        Gap(abs(float(mdp.initial @ v) - x.value) - x.error, room),
+        Gap((optimal_values(mdp) - v).max() - x.bound, room + 1e-9 / (1 - mdp.gamma)),
     ]
 
 
@@ -232,6 +269,7 @@ CLAIMS = (
                 pi=policies,
                 d=distributions,
                 alpha=MILD_ALPHAS,
+                epsilon=st.sampled_from((0.1, 0.01, 0.5)),
                 sweeps=st.sampled_from((None, 1, 3)),
             ),
             30,

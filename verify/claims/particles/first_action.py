@@ -25,6 +25,7 @@ import numpy as np
 import scipy  # scipy.stats takes half a second to load, and loads when it is used
 from hypothesis import strategies as st
 
+from verify.claims.instances import choices
 from verify.claims.particles.figures import consistency_figures
 from verify.claims.particles.tools import (
     DISCOUNTS,
@@ -38,7 +39,7 @@ from verify.claims.particles.tools import (
 )
 from verify.engine.claim import A_LIMIT, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
-from verify.strategies import instances, mdps, policies
+from verify.strategies import instances, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.parts.particle_law import particle_law
@@ -109,7 +110,7 @@ def rate_gap(*, prior: Array, proposal: Array, gain: float, perturb: float = 0.0
 
 
 _PLANS = instances(
-    mdp=mdps(max_states=2, max_actions=2),
+    mdp=choices(max_states=2, max_actions=2),
     v=state_values,
     prior=policies,
     proposal=policies,

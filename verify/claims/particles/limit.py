@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import choices
 from verify.claims.particles.figures import SAFE, lottery, risk_figures
 from verify.claims.particles.tools import size, soft_recursion, state_values, warm, without_chance
 from verify.engine.claim import Assumption, Check, Claim, NoProof
@@ -92,7 +93,7 @@ def _bound(mdp: TabularMDP, v: Array, alpha: float) -> float:
     return float(64 * (mdp.n_actions + mdp.n_states + 16) * U * (1 + 8 * size(mdp, v, alpha)))
 
 
-_MDPS = mdps(max_states=3, max_actions=3, masked=True)
+_MDPS, _CHOICES = mdps(max_states=3, max_actions=3, masked=True), choices(max_states=3, masked=True)
 _PLANS: dict[str, Any] = {"v": state_values, "prior": policies, "alpha": warm()}
 
 CLAIMS = (
@@ -102,7 +103,7 @@ CLAIMS = (
         source="ours, on the planner of Piche et al. 2019",
         statement=r"p(a_t|s_t,O) = \frac{p(a_t|s_t)e^{Q_t/\alpha}}{\sum_a p\,e^{Q_t/\alpha}},\quad "
         r"Q_t = r + E_P[V_{t+1}],\quad V_t = \alpha\log\sum_a p\,e^{Q_t/\alpha}",
-        check=Check(limit_gap, instances(mdp=_MDPS, **_PLANS)),
+        check=Check(limit_gap, instances(mdp=_CHOICES, **_PLANS)),
         expected=Verdict.HOLDS,
         assumptions=(
             Assumption(
@@ -127,7 +128,9 @@ CLAIMS = (
         source="ours, on the planner of Piche et al. 2019",
         statement=r"p(a_t|s_t,O) \propto p(a_t|s_t)e^{Q_t/\alpha_t},\quad Q_t = r + \gamma E_P[V_{t+1}],\quad "
         r"V_t = \alpha_t\log\sum_a p\,e^{Q_t/\alpha_t},\quad \alpha_t = \alpha/\gamma^t",
-        check=Check(hotter_gap, instances(mdp=_MDPS, **_PLANS, discount=st.sampled_from((0.5, 0.75, 1.0)))),
+        check=Check(
+            hotter_gap, instances(mdp=_CHOICES, **_PLANS, discount=st.sampled_from((0.5, 0.75, 1.0)))
+        ),
         expected=Verdict.HOLDS,
         printed=False,
         not_certified=NoProof("step by step the algebra of `smc-limit`, each at another temperature"),
@@ -138,7 +141,7 @@ CLAIMS = (
         source="ours, on the planner of Piche et al. 2019",
         statement=r"r + \alpha\log E_P[e^{V/\alpha}] \ge r + E_P[V]; \text{ at } \alpha = 1 \text{ a lottery of 3 or } -1 "
         rf"\text{{ is taken against a sure {SAFE:g} with probability above 1/2, by MERL below}}",
-        check=Check(luck_gap, instances(mdp=_MDPS, **_PLANS)),
+        check=Check(luck_gap, instances(mdp=_CHOICES, **_PLANS)),
         expected=Verdict.HOLDS,
         printed=False,
     ),

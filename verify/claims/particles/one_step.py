@@ -19,7 +19,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from verify.claims.instances import policy_values, solve_rounding
+from verify.claims.instances import choices, policy_values, solve_rounding
 from verify.claims.particles.tools import log, state_values, warm, without_chance
 from verify.engine.claim import Assumption, Check, Claim, Correction, NoProof
 from verify.engine.verdict import Gap, Verdict, Weight, worst
@@ -143,8 +143,9 @@ def paths(draw: st.DrawFn, mdp: TabularMDP) -> Array:
 
 
 _MDPS = mdps(max_states=3, max_actions=3, masked=True, gammas=st.sampled_from((0.5, 0.75, 0.0)))
-_FULL = mdps(max_states=3, max_actions=3)
+_FULL = choices(max_states=3)
 _PARTS: dict[str, Any] = {"mdp": _MDPS, "pi": policies}
+_CHOICES = _PARTS | {"mdp": choices(max_states=3, masked=True, gammas=st.sampled_from((0.5, 0.75, 0.0)))}
 _MARGINAL = r"""The target of the weights (10) is $\prod_t \pi(a_t|s_t)e^{A(a_t,s_t)/\eta}P(s_{t+1}|s_t,a_t)$. Its
 first action has the law $\propto\pi(a|s)e^{A(a,s)/\eta}E_P[Z(s')]$ with $Z(s) = E_\pi[e^{A/\eta}]$ (for h = 2), which
 is (6) only if $E_P[Z(s')]$ is the same for all actions. By Jensen $Z \ge 1$, and it is larger where actions differ
@@ -159,7 +160,7 @@ CLAIMS = (
         source="ours; see Macfarlane et al. 2024, Eqs. (6), (10)",
         statement=r"h = 1:\quad p(a_0|s,O) = \frac{\pi(a|s)e^{Q^\pi(s,a)/\eta}}{\sum_b\pi(b|s)e^{Q^\pi(s,b)/\eta}},\quad "
         r"\bar w_n = \frac{e^{Q^\pi(s,a_n)/\eta}}{\sum_m e^{Q^\pi(s,a_m)/\eta}}",
-        check=Check(one_step_gap, instances(**_PARTS, eta=warm())),
+        check=Check(one_step_gap, instances(**_CHOICES, eta=warm())),
         expected=Verdict.HOLDS,
         assumptions=(
             Assumption(
@@ -187,7 +188,7 @@ CLAIMS = (
             derivation=r"$E_P[\hat A] = r + E_P[V] - V = A + (1 - \gamma)E_P[V(s')]$ as printed: the values are those "
             r"of the discounted objective (3), with a discount of 0.99 in the experiments. One state with one action and "
             r"reward 1 at $\gamma = 1/2$: A = 0, V = 2, printed $\hat A = 1$. The authors' code multiplies by $\gamma$.",
-            check=Check(corrected_advantage_gap, instances(**_PARTS)),
+            check=Check(corrected_advantage_gap, instances(**_CHOICES)),
         ),
     ),
     Claim(
@@ -215,7 +216,7 @@ CLAIMS = (
             statement=r"w(\tau_{1:t}) = w(\tau_{1:t-1})\,\frac{\exp(A^{\bar\pi}(a_t,s_t)/\eta^*)}"
             r"{E_{\pi(a|s_t)}[\exp(A^{\bar\pi}(a,s_t)/\eta^*)]} \text{: first actions estimate } q_i",
             derivation=_MARGINAL,
-            check=Check(corrected_marginal_gap, instances(**_PARTS, eta=warm())),
+            check=Check(corrected_marginal_gap, instances(**_CHOICES, eta=warm())),
         ),
     ),
 )

@@ -21,6 +21,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
+from verify.claims.instances import choices
 from verify.claims.particles.tools import log, state_values, warm, without_chance
 from verify.engine.claim import Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
@@ -103,7 +104,7 @@ def _bound(mdp: TabularMDP, v: Array, x: Array, alpha: float) -> float:
     return float(64 * (mdp.n_actions + mdp.n_states + 8) * U * (1 + b))
 
 
-_MDPS = mdps(max_states=3, max_actions=3, masked=True)
+_MDPS, _CHOICES = mdps(max_states=3, max_actions=3, masked=True), choices(max_states=3, masked=True)
 _PARTS: dict[str, Any] = {"v": state_values, "x": q_tables, "prior": policies, "alpha": warm()}
 
 
@@ -118,7 +119,7 @@ CLAIMS = (
         title="the weights of particles stay equal under the best proposal and guide, without chance",
         source="ours, on the planner of Piche et al. 2019",
         statement=r"\exp\frac{r + V(s') - V(s)}\alpha\,\frac{p(a|s)}{q(a|s)} = 1",
-        check=Check(constant_gap, instances(mdp=_MDPS, **_PARTS)),
+        check=Check(constant_gap, instances(mdp=_CHOICES, **_PARTS)),
         expected=Verdict.HOLDS,
         assumptions=(
             Assumption(
@@ -143,7 +144,7 @@ CLAIMS = (
         title="with chance, the weights under the best proposal vary as the exponential of the next value",
         source="ours, on the planner of Piche et al. 2019",
         statement=r"E_P[w] = 1,\quad Var_P(w) = \frac{Var_P(e^{V(s')/\alpha})}{E_P[e^{V(s')/\alpha}]^2}",
-        check=Check(variance_gap, instances(mdp=_MDPS, **_PARTS)),
+        check=Check(variance_gap, instances(mdp=_CHOICES, **_PARTS)),
         expected=Verdict.HOLDS,
         printed=False,
         not_certified=NoProof("the factor is an exponential over its mean: mean and variance by definition"),

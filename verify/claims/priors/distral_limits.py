@@ -4,8 +4,8 @@ The text of Teh et al. 2017 beyond its introduction could not be had. So the sta
 
 Both sides: iterates of `distral`, against soft policy iteration of `virel_theory.solvers` in each task (rho = 0), and
         against plain policy iteration for V* with values computed in `tools` by dense solves (rho = 1).
-Bound:  rounding of linear solves, `tools.rounding`, with the actual logarithms of the iterates. The solvers that are
-        compared add their own `error_bound`. Iterates that stand still must have the same bits.
+Bound:  rounding of linear solves, `tools.rounding`, with the actual logarithms of the iterates. A solver's own
+        `error_bound` is taken off what is compared with it. Iterates that stand still must have the same bits.
 Teeth:  `perturb` is the exponent of the first statement, is added to a probability, or takes 90 % off the rate.
 """
 
@@ -35,8 +35,8 @@ def decoupled_gap(*, mdp: TabularMDP, reward_2: Array, d: Array, alpha: float, p
     for task, q in zip(tasks, step.q, strict=True):
         alone = soft_policy_iteration(task, c=alpha, atol=1e-9, throw=False)
         soft = alpha * logsumexp(np.where(task.available, q / alpha, -np.inf), axis=1)
-        bound = alone.error_bound + 4 * rounding(task, alpha, np.full(1, 1e-4))
-        gaps.append(Gap(np.abs(soft - alone.value).max(), bound))
+        bound = 4 * rounding(task, alpha, np.full(1, 1e-4))
+        gaps.append(Gap(np.abs(soft - alone.value).max() - alone.error_bound, bound))
     return worst(*gaps)
 
 
@@ -65,8 +65,8 @@ def rate_gap(*, mdp: TabularMDP, alpha: float, perturb: float = 0.0) -> Gap:
         pi = x.policy[0]
         loss = best.value - state_values(mdp, pi, costs(pi, prior, alpha, 1.0))
         room = rate(mdp, alpha, x.step) * (1 - 0.9 * perturb)
-        bound = best.error_bound + 4 * rounding(mdp, alpha, pi, prior)
-        gaps += [Gap(-loss.min(), bound), Gap(loss.max() - room, bound)]
+        bound = 4 * rounding(mdp, alpha, pi, prior)
+        gaps += [Gap(-loss.min() - best.error_bound, bound), Gap(loss.max() - room - best.error_bound, bound)]
         prior = x.prior
     return worst(*gaps)
 

@@ -11,10 +11,13 @@ Teeth:  `perturb` is added to the weights of the states, so that the information
 distribution.
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.special import xlogy
 
+from verify.claims.instances import choices
 from verify.claims.priors.transfer_figure import iadp_figures
 from verify.engine.claim import Assumption, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
@@ -82,13 +85,14 @@ def _cells(mdp: TabularMDP) -> st.SearchStrategy[Ints]:
     return st.integers(0, cells**n - 1).map(lambda k: np.array([k // cells**s % cells for s in range(n)]))
 
 
-_HIDDEN = instances(
-    mdp=mdps(max_states=5, max_actions=4),
-    pi=policies,
-    prior=policies,
-    d=lambda mdp: distributions(mdp, full_support=False),
-    observation=_cells,
-)
+_PARTS: dict[str, Any] = {
+    "pi": policies,
+    "prior": policies,
+    "d": lambda mdp: distributions(mdp, full_support=False),
+    "observation": _cells,
+}
+_HIDDEN = instances(mdp=mdps(max_states=5, max_actions=4), **_PARTS)
+_CHOICES = instances(mdp=choices(max_states=5, max_actions=4), **_PARTS)
 
 CLAIMS = (
     Claim(
@@ -97,7 +101,7 @@ CLAIMS = (
         source="ours, on Galashov et al. 2019",
         statement=r"E\big[KL(\pi(\cdot|x)\|p(\cdot|x^D))\big] = I(x^G; a|x^D) + E\big[KL(\pi(\cdot|x^D)\|p(\cdot|x^D))\big]"
         r"\ge I(x^G; a|x^D), \text{ with equality for } p(a|x^D) = \sum_{x^G}d(x^G|x^D)\pi(a|x)",
-        check=Check(information_gap, _HIDDEN),
+        check=Check(information_gap, _CHOICES),
         expected=Verdict.HOLDS,
         assumptions=(
             Assumption(

@@ -13,9 +13,10 @@ Teeth:  `perturb` shifts the high level of the default against that of the other
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import choices
 from verify.engine.claim import Assumption, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
-from verify.strategies import instances, mdps, policies
+from verify.strategies import instances, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.parts.information import chain_kl, latent_policy, latent_posterior
@@ -80,7 +81,7 @@ def _levels(n_latents: int) -> st.SearchStrategy[dict[str, object]]:
         return st.tuples(*[policies(mdp)] * n_latents).map(np.stack)
 
     return instances(
-        mdp=mdps(max_states=3, max_actions=3, masked=True),
+        mdp=choices(max_states=3, masked=True),
         high=high,
         default_high=high,
         low=low,

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import solve_rounding
+from verify.claims.instances import choices, solve_rounding
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
 EXPONENTS = st.sampled_from([1.0, 0.5, 0.0, 0.75, 0.25])
-SMALL = mdps(max_states=4, max_actions=3, masked=True)
+SMALL = choices(max_states=4, max_actions=3, masked=True)
 WARM = temperatures().filter(lambda alpha: 0.1 <= alpha <= 10)
 """Temperatures at which no probability of these instances underflows: rewards lie in [-5, 5]."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from verify.claims.instances import choices
 from verify.claims.soft_q.tools import Boltzmann, boltzmann, jacobian, kl, moderate, tables
 from verify.engine.claim import Assumption, Check, Claim
 from verify.engine.verdict import Gap, Verdict
@@ -77,7 +78,7 @@ CLAIMS = (
         r"-\tau\nabla_\theta\eta(\pi^B_{q_\theta}) + \nabla_\theta\tfrac12(v_\theta - \hat v)^2,\quad "
         r"\hat v = E_\pi[\bar r] - \tau D_{KL}[\pi\|\bar\pi]",
         reading="The formula is read from the prose around it; the copy that was read lacks displays.",
-        check=Check(bandit_gap, instances(**_PARTS)),
+        check=Check(bandit_gap, instances(**_PARTS | {"mdp": choices(max_states=2, masked=True)})),
         expected=Verdict.HOLDS,
         assumptions=(
             Assumption(

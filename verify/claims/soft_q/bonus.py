@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import choices
 from verify.claims.soft_q.returns import Gradients, discounted, gradients, policy, rounding, scored, visits
 from verify.claims.soft_q.tools import boltzmann, jacobian, moderate, tables
 from verify.engine.claim import Assumption, Check, Claim, Correction, NoProof
@@ -155,6 +156,8 @@ _MDPS = mdps(max_states=3, masked=True)
 _ALL = instances(mdp=_MDPS, theta=tables, prior=policies, alpha=moderate())
 _LOGITS = instances(mdp=_MDPS, theta=tables)
 _PLAIN: dict[str, Any] = {"mdp": mdps(max_states=3), "theta": tables, "alpha": moderate()}
+_CHOICES = choices(max_states=3, masked=True)
+_CHOSEN = instances(mdp=_CHOICES, theta=tables, prior=policies, alpha=moderate())
 _WITH_LOGARITHMS = NoProof("discounted sums of logarithms of probabilities: no rational instance")
 
 CLAIMS = (
@@ -176,7 +179,7 @@ $r - \tau KL$ has $\sum_{i\ge0}\gamma^i r_{t+i} - \tau\sum_{i\ge1}\gamma^iKL_{t+
 KL of $s_t$ itself, which does not depend on $a_t$, contributes its own gradient. This is what the paper says
 in words: the naive form "only accounts
 for the instantaneous effect of actions on mental effort, not delayed effects".""",
-            check=Check(proper_gap, _ALL),
+            check=Check(proper_gap, _CHOSEN),
         ),
     ),
     Claim(
@@ -196,7 +199,7 @@ for the instantaneous effect of actions on mental effort, not delayed effects"."
 is right, and (27), (29) then are the entropy-regularised policy gradient if $\hat Q$ is the soft value, which
 contains the later
 entropies; with plain values the later entropies are missing.""",
-            check=Check(full_entropy_gradient_gap, _LOGITS),
+            check=Check(full_entropy_gradient_gap, instances(mdp=_CHOICES, theta=tables)),
         ),
     ),
     Claim(
@@ -207,7 +210,7 @@ entropies; with plain values the later entropies are missing.""",
         r"distribution}",
         reading=r"$\sum_{t=0}^\infty\gamma^t(r_t + \tau\mathcal H_t) - \sum_{t=0}^\infty\gamma^t(r_t - \tau KL_t)$ has the same mean"
         r" for every policy.",
-        check=Check(uniform_gap, instances(**_PLAIN)),
+        check=Check(uniform_gap, instances(**_PLAIN | {"mdp": choices(max_states=3)})),
         not_certified=_WITH_LOGARITHMS,
         expected=Verdict.HOLDS,
         assumptions=(
@@ -225,7 +228,7 @@ entropies; with plain values the later entropies are missing.""",
         source="about Schulman et al. 2017, Sec. 6.2",
         statement=r"E\Big[\sum_{t<T}\gamma^t(r_t + \tau\mathcal H_t)\Big] - E\Big[\sum_{t<T}\gamma^t(r_t - \tau KL_t)\Big] = "
         r"\tau\log A\,E\Big[\sum_{t<T}\gamma^t\Big]",
-        check=Check(length_gap, instances(**_PLAIN)),
+        check=Check(length_gap, instances(**_PLAIN | {"mdp": choices(max_states=3)})),
         not_certified=_WITH_LOGARITHMS,
         expected=Verdict.HOLDS,
         printed=False,
@@ -238,7 +241,7 @@ entropies; with plain values the later entropies are missing.""",
         reading="Checked is that it is one, with states weighted by discounted visits.",
         check=Check(
             fixed_point_gap,
-            instances(mdp=mdps(max_states=3, masked=True), q=tables, prior=policies, alpha=moderate()),
+            instances(mdp=_CHOICES, q=tables, prior=policies, alpha=moderate()),
         ),
         not_certified=_WITH_LOGARITHMS,
         expected=Verdict.HOLDS,

@@ -12,10 +12,10 @@ Teeth:  `perturb` halves gamma on the right hand side; negates Q in the improved
 import numpy as np
 from scipy.special import softmax
 
-from verify.claims.instances import solve_rounding
+from verify.claims.instances import choices, solve_rounding
 from verify.engine.claim import Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict
-from verify.strategies import instances, mdps, policies, q_tables, temperatures
+from verify.strategies import instances, policies, q_tables, temperatures
 from virel_theory.checks import Array, Mask, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.regularised import bellman_regularised, regularised_action_value
@@ -62,7 +62,7 @@ def _rounding(mdp: TabularMDP, alpha: float, *tables: Array) -> float:
     return float(16 * (mdp.n_states + mdp.n_actions + 8) * U * (1 + size))
 
 
-_MDPS = mdps(masked=True)
+_MDPS = choices(max_states=5, masked=True)
 _IRRATIONAL = NoProof("values of a policy exp(Q/alpha)/Z: a linear system with irrational coefficients")
 
 CLAIMS = (

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
 from verify.claims.coincidences.tools import allowance, compared, gammas, warm
-from verify.claims.instances import fractions
+from verify.claims.instances import choices, fractions
 from verify.claims.soft_q.returns import discounted, visits
 from verify.claims.soft_q.tools import boltzmann, jacobian, kl
 from verify.engine.claim import A_DEFINITION, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
-from verify.strategies import distributions, instances, mdps, policies
+from verify.strategies import distributions, instances, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.algorithms.erpg import erpg
@@ -176,7 +176,7 @@ def _weights(mdp: TabularMDP) -> st.SearchStrategy[Array | None]:
     return st.none() | distributions(mdp)
 
 
-_MDPS = mdps(max_states=3, gammas=gammas(), masked=True)
+_MDPS = choices(max_states=3, gammas=gammas(), masked=True)
 _STARTS = st.lists(st.integers(-7, 7), min_size=1, max_size=4, unique=True).map(lambda k: np.array(k) / 8)
 
 

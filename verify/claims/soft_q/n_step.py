@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import fractions
+from verify.claims.instances import choices, fractions
 from verify.claims.soft_q.tools import boltzmann, jacobian, kl, moderate, paths
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, Weight
@@ -204,8 +204,9 @@ _PARTS: dict[str, Any] = {
     "alpha": moderate(),
     "n": st.integers(1, 3),
 }
-_ALL = instances(**_PARTS)
-_DISCOUNTED = _ALL.filter(lambda x: x["mdp"].gamma > 0)
+_ALL = instances(**_PARTS | {"mdp": choices(max_states=2, max_actions=2, masked=True)})
+_DISCOUNTED = instances(**_PARTS).filter(lambda x: x["mdp"].gamma > 0)
+_DISCOUNTED_CHOICES = _ALL.filter(lambda x: x["mdp"].gamma > 0)
 
 CLAIMS = (
     Claim(
@@ -252,7 +253,7 @@ gradient (Sec. 4 of the paper says so: "the equivalent policy gradient method mu
 by a factor of $\tau$"), so $1/\tau$ makes it A2C's; through the value stream it is the gradient of the value
 error, which $c$ then weighs.
 With the paper's $\tau = 0.01$ and a $\gamma$ near 1 the two scales differ by a factor of about 100.""",
-            check=Check(scale_gap, _DISCOUNTED),
+            check=Check(scale_gap, _DISCOUNTED_CHOICES),
         ),
     ),
 )

@@ -21,6 +21,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp, softmax
 
+from verify.claims.instances import choices
 from verify.claims.soft_q.tools import moderate
 from verify.claims.soft_q.value_samples_figure import figures
 from verify.engine.claim import Assumption, Check, Claim
@@ -81,9 +82,9 @@ def _bound(mdp: TabularMDP, q: Array, pi: Array, alpha: float, *, n: int) -> flo
     return float(128 * (n + mdp.n_actions + 16) * U * size)
 
 
-_MDPS = mdps(max_states=2, masked=True)
+_MDPS, _CHOICES = mdps(max_states=2, masked=True), choices(max_states=2, masked=True)
 _N = st.integers(1, 3)
-_SAME = instances(mdp=_MDPS, q=q_tables, alpha=moderate(), n=_N)
+_SAME = instances(mdp=_CHOICES, q=q_tables, alpha=moderate(), n=_N)
 
 CLAIMS = (
     Claim(
@@ -92,7 +93,7 @@ CLAIMS = (
         source="about Haarnoja et al. 2017, Eq. (10) and Algorithm 1",
         statement=r"E[e^{\hat V_N/\alpha}] = e^{V/\alpha},\quad E[\hat V_N] \le E[\hat V_{N+1}] \le V,\quad "
         r"\hat V_N = \alpha\log\frac1N\sum_{j\le N}\frac{\exp(Q(s,a_j)/\alpha)}{\mu(a_j|s)},\ a_j\sim\mu",
-        check=Check(samples_gap, instances(mdp=_MDPS, q=q_tables, pi=policies, alpha=moderate(), n=_N)),
+        check=Check(samples_gap, instances(mdp=_CHOICES, q=q_tables, pi=policies, alpha=moderate(), n=_N)),
         expected=Verdict.HOLDS,
         figures=figures,
         printed=False,
