@@ -20,7 +20,7 @@ SURVIVORS = TABLE["survivors"]
 MUTANTS = [row for row in TABLE["mutants"] if f"{row[0]}: {row[3]}" not in SURVIVORS]
 ARGUED = [row for row in TABLE["mutants"] if row not in MUTANTS]
 MENDED = TABLE["mended"]
-N_DRAWS, EVERY = 40, 12
+N_DRAWS, EVERY = 80, 12
 NOT_HERE = (  # the second paper has mutants of its own; def-* and deep-* test our code
     *("mpo-", "rerpi", "vmpo", "tanh-kl", "sql-", "erpg", "smc", "spo", "distral", "iadp", "hdp", "same-"),
     *("iterative", "model-", "variational", "design-11-exponent", "def-", "deep-"),
