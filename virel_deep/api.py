@@ -173,7 +173,8 @@ def load_policy(
         run: run folder.
         seed: one of the run's seeds.
         env: function that makes the environment, for a run that was trained with one that has no import path.
-        noise_seed: seed of the random numbers of `act(..., deterministic=False)`.
+        noise_seed: seed of the random numbers of `act(..., deterministic=False)`. The plans of `smcp` in
+            `act(...)` have their own, which are always the same.
         best: whether to take the policy of the seed's best evaluation, which a run with `keep_best` has.
 
     Raises:
@@ -198,7 +199,9 @@ def load_policy(
 def evaluate(
     *runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | None = None, best: bool = False
 ) -> list[Evaluated]:
-    """Evaluate the newest policy of every seed of a run on the same episodes, deterministically.
+    """Evaluate the newest policy of every seed of a run on the same episodes, without exploring.
+
+    Policies are deterministic, but for a planner (`smcp`), which draws its plans, the same ones at each call.
 
     Args:
         runs: run folders; several must differ in their seeds alone.

@@ -59,14 +59,8 @@ def command(preset: str, options: Options, folder: Path) -> list[str]:
     settings: dict[str, object] = {"hidden": f"{options.hidden},{options.hidden}"}
     settings |= data if paced else {"data.length": options.batch}
     fixed = ["--steps", str(options.steps), "--seeds", "1", "--jobs", "1", "--out", str(folder / preset)]
-    quiet = [
-        "--eval-every",
-        str(options.steps),
-        "--eval-episodes",
-        "1",
-        "--capacity",
-        str(options.steps),
-    ]
+    quiet = ["--eval-every", str(options.steps), "--eval-episodes", "1"]
+    quiet += ["--capacity", str(options.steps)] if paced else []
     sets = ["--set", *(f"{name}={value}" for name, value in settings.items())]
     return ["train", "--preset", preset, "--env", env, *fixed, *quiet, *sets]
 

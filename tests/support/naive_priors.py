@@ -148,6 +148,8 @@ class NaiveDiscreteHdp(Blindfolded, Choosing, Naive):
         self.equip(weights)
         self.low, self.z = module(weights["low"], 0), settings.posterior.latents
         self.adam["low"] = self._adam(self.low)
+        for level in ("pi", "low"):  # the policy consists of both
+            self.adam[level].param_groups[0]["lr"] = settings.policy_learning_rate or settings.learning_rate
 
     def networks(self):
         mine = {"policy": [self.pi], "critic": self.qs, "default": [self.p], "low": [self.low]}

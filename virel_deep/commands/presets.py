@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from virel_common.errors import InputError
 from virel_common.terminal import run_command
-from virel_deep.design.adapt import discrete_form
+from virel_deep.design.adapt import continuous_alone, discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import Part, hints_of, is_axis
 from virel_deep.design.presets import COPIES, PRESETS, unknown_preset
@@ -67,8 +66,8 @@ def _presets() -> Table:
         )
     table.caption = (
         "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, stein is tilted, "
-        "and latent is latent-categorical: `virel presets NAME` lists the settings, and "
-        "`virel presets posterior` the kinds of that part, also those that no preset has."
+        "and top-share, score and latent have -categorical at their end: `virel presets NAME` lists the "
+        "settings, and `virel presets posterior` the kinds of that part, also those that no preset has."
     )
     table.caption_justify = "left"
     return table
@@ -111,10 +110,12 @@ def _settings(preset: str) -> list[Table]:
 
 def _discrete_parts(algorithm: Algorithm) -> str:
     """Parts that a preset has where actions are discrete, and not else, as `--set` takes them."""
-    try:
-        found = discrete_form(algorithm)
-    except InputError:
-        return f"none: a posterior of the kind {algorithm.posterior.kind} is for continuous actions alone"
+    if algorithm.posterior.discrete:
+        return "those above: it is for discrete actions alone"
+    if (alone := continuous_alone(algorithm)) is not None:
+        part, reason = alone
+        return f"none: a {part.axis} of the kind {part.kind} is for continuous actions alone: {reason}"
+    found = discrete_form(algorithm)
     names = [name for name, part in found.parts.items() if part != algorithm.parts[name]]
     settings = [one for one in described(found) if one.name.partition(".")[0] in names]
     return " ".join(f"{one.name}={one.value}" for one in settings)

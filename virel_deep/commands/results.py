@@ -41,8 +41,9 @@ class CompareOptions:
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """Evaluate the newest policy of each seed: deterministic episodes, unscaled returns.
+    """Evaluate the newest policy of each seed: episodes without exploring, unscaled returns.
 
+    Policies are deterministic, but for a planner (smcp), which draws its plans, the same ones at each call.
     Writes RUN/evaluation.json.
     Exit status: 0 every seed evaluated; 1 a seed failed; 2 bad input, or the file can't be written.
     """

@@ -16,6 +16,7 @@ from virel_deep.design.environment import EnvSpec, whole_copies, whole_interval
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import copies as preset_copies
 from virel_deep.design.presets import run_config as preset_config
+from virel_deep.design.priors import Blind
 from virel_deep.design.run import Precision, RunConfig
 from virel_deep.design.transfer import with_prior, with_tasks
 from virel_deep.run.folder import (
@@ -57,11 +58,20 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     if prior is not None:
         write_prior(run, prior)
     write_config(run, config, record)
-    if why := config.algorithm.data.idle(config.steps, config.copies):
-        notes.append(f"{config.steps} steps make no update: {why}")
+    notes += _notes(config)
     for note in notes:
         say(f"note: {note}")
     return run
+
+
+def _notes(config: RunConfig) -> list[str]:
+    """What may surprise in a run: that it makes no update, or that its prior never learned and never will."""
+    out, prior = [], config.algorithm.prior
+    if config.idle is not None:
+        out.append(f"{config.steps} steps make no update: {config.idle}")
+    if isinstance(prior, Blind) and prior.frozen and config.prior_run is None:
+        out.append("the prior stays untrained, as it was drawn: `prior.frozen` is True without --prior")
+    return out
 
 
 def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec | None) -> RunConfig:
@@ -83,6 +93,9 @@ def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec
     steps, device = _whole(options.steps), _device(options.device)
     limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
     _refuse_options(settings)
+    stops = options.stop_return is not None or options.stop_evaluations == RunConfig.stop_evaluations
+    rule = "must not be given without --stop-return"
+    require(stops, "stop_evaluations", options.stop_evaluations, rule)
     of_environment: dict[str, Any] = {
         "env_arguments": dict(spec.arguments), "max_episode_steps": limit, "tasks": tasks, "copies": copies,
     }  # fmt: skip
@@ -128,6 +141,9 @@ def _algorithm(
     discrete = has_discrete_actions(asked.env_specs[0])
     chosen = with_tasks(algorithm(options.preset, env, settings, discrete=discrete), settings, n_tasks)
     require_suited(chosen, env, discrete=discrete)
+    used = chosen.data.capped or options.capacity == RunConfig.capacity
+    rule = f"must not be given for {chosen.data.kind}, which keep one rollout of each copy"
+    require(used, "capacity", options.capacity, rule)
     return chosen if options.prior is None else with_prior(chosen, settings)
 
 

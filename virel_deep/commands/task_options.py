@@ -1,6 +1,7 @@
 """Options of `virel train` that are words NAME=VALUE (settings, arguments, tasks), and what they mean."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from virel_common.errors import require
 from virel_common.values import value_of
@@ -31,12 +32,15 @@ def tasks_of(given: Words, env: str) -> Tables:
     """Tasks from the words of each `--task`: NAME=VALUE, after an id where it is not that of `env`.
 
     Raises:
-        InputError: a word is neither, or a name is given twice.
+        InputError: there is one task, a word is neither, or a name is given twice.
 
     Example:
         >>> tasks_of([["goal=0"], ["Sea-v0", "goal=1"]], "Lake-v0")[1]
         {'id': 'Sea-v0', 'arguments': {'goal': 1}}
     """
+    single = " ".join(chain(*given))
+    rule = "must be given twice or more; a single task is --env and --env-arg"
+    require(len(given) != 1 or not single, "task", single, rule)
     out: list[Table] = []
     for words in given:
         require(len(words) > 0, "task", list(words), "must have arguments as NAME=VALUE, or an id")

@@ -59,12 +59,12 @@ class TrainOptions:
     max_episode_steps: int | None = None
     """Time limit of an episode, in training and evaluation; default: the one of the registered id."""
     capacity: int = RunConfig.capacity
-    """Transitions that each seed's replay keeps, in memory and on disk."""
+    """Transitions that each seed's replay keeps, in memory and on disk; rollouts keep one rollout."""
     copies: int | None = None
     """Parallel copies of the environment per seed; as many gradient updates per transition as with one.
     Default: those of the preset, 1 of most, or as few more as make them equally many for each task."""
     eval_episodes: int = 1
-    """Number of episodes per evaluation, played by the deterministic policy."""
+    """Number of episodes per evaluation, played without exploring."""
     eval_every: int | None = None
     """Environment steps from one evaluation to the next. Default 1000, or the next smaller multiple of the
     copies."""

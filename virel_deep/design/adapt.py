@@ -14,9 +14,11 @@ from virel_deep.design.discrete import (
     ScoreCategorical,
     TopShareCategorical,
 )
+from virel_deep.design.fields import Part
 from virel_deep.design.hierarchy import Latent, LatentCategorical
 from virel_deep.design.improvement import Learned, Previous, TrustRegion, Weighted
 from virel_deep.design.inference import Iterative, Stein
+from virel_deep.design.model import Model
 from virel_deep.design.on_policy import Score, TopShare
 from virel_deep.design.parts import Deterministic, Posterior, TanhGaussian
 from virel_deep.design.priors import Asymmetric, AsymmetricCategorical, Tilted
@@ -44,17 +46,18 @@ Penalties on a mean and a deviation, numbers of samples, a decoupled likelihood 
 no counterpart: there is no mean, no sampling and no spread.
 """
 NONE: dict[type, str] = {
+    Model: "its rollouts need a posterior of continuous actions",
     Deterministic: "it is improved by the gradient of Q in the action",
     Iterative: "the best posterior over them, softmax(Q / alpha), is a formula: there is nothing to infer",
 }
-"""Reason why a posterior for continuous actions has no counterpart, by its kind."""
+"""Reason why a value or a posterior for continuous actions has no counterpart, by its kind."""
 
 
 def discrete_form(algorithm: Algorithm) -> Algorithm:
     """Algorithm with the parts that it has where actions are discrete; the others stay.
 
     Raises:
-        InputError: its posterior has no such part.
+        InputError: its value or its posterior has no such part.
 
     Example:
         >>> from virel_deep.design.presets import PRESETS
@@ -62,14 +65,26 @@ def discrete_form(algorithm: Algorithm) -> Algorithm:
         >>> of.posterior.kind, of.prior
         ('enumerated', LearnedCategorical(trust=0.1, price=10.0, price_rate=0.01))
     """
-    posterior, prior = (
-        COUNTERPARTS.get(type(part), lambda same: same)(part)
-        for part in (algorithm.posterior, algorithm.prior)
-    )
-    reason = NONE.get(type(algorithm.posterior), "it has none")
-    rule = f"must be one with a counterpart for discrete actions ({reason})"
-    require(posterior.discrete, "posterior", algorithm.posterior.kind, rule)
+    if (found := continuous_alone(algorithm)) is not None:
+        part, reason = found
+        rule = f"must be one with a counterpart for discrete actions ({reason})"
+        require(False, part.axis, part.kind, rule)
+    posterior, prior = map(_counterpart, (algorithm.posterior, algorithm.prior))
     return replace(algorithm, posterior=posterior, prior=prior)
+
+
+def continuous_alone(algorithm: Algorithm) -> tuple[Part, str] | None:
+    """Part that has no counterpart for discrete actions, with the reason; None if every part has one."""
+    for part in (algorithm.value, algorithm.posterior):
+        if type(part) in NONE:
+            return part, NONE[type(part)]
+    posterior = algorithm.posterior
+    return None if _counterpart(posterior).discrete else (posterior, "it has none")
+
+
+def _counterpart(part: Any) -> Any:
+    """Part for discrete actions that stands for another; a part that has none stays."""
+    return COUNTERPARTS.get(type(part), lambda same: same)(part)
 
 
 def require_suited(algorithm: Algorithm, env: str, *, discrete: bool) -> None:

@@ -1,7 +1,9 @@
 """Definition of an algorithm: one part per design axis of Marino et al., plus settings that parts share."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from virel_common.errors import require
 from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
     discrete,
     hierarchy,
@@ -12,7 +14,15 @@ from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
     priors,
 )
 from virel_deep.design.data import Data, Replay
-from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
+from virel_deep.design.fields import (
+    Part,
+    added,
+    check_types,
+    demand,
+    demand_at_least,
+    demand_positive,
+    dotted_name,
+)
 from virel_deep.design.parts import Posterior, Prior, Uniform, Value
 from virel_deep.design.temperature import Temperature
 
@@ -43,9 +53,9 @@ class Algorithm:
     learning_rate: float = 3e-4
     """Adam step size, shared by every network and by a tuned temperature."""
     polyak: float = 0.005
-    """Weight tau of the online parameters in each update of the target networks, in (0, 1]."""
+    """Weight tau of the online parameters in each update of target networks that are averaged, in (0, 1]."""
     policy_delay: int = 1
-    """Critic updates per update of the policy and of the target networks (TD3: 2)."""
+    """Critic updates per update of the policy, and of target networks that are averaged (TD3: 2)."""
     target_period: int = added(0)
     """Updates from one copy of the online parameters to the target networks to the next; 0 averages them."""
     update_every: int = added(1)
@@ -91,7 +101,7 @@ class Algorithm:
             part.fit(self.parts)
 
     def rate(self, network: str) -> float:
-        """First Adam step size of a network by its name, such as `policy` or `critic`."""
+        """First Adam step size of a network by its name, such as `policy` (of a hierarchy both levels) or `critic`."""
         own = self.policy_learning_rate if network == "policy" else self.value.rate(network)
         return self.learning_rate if own is None else own
 
@@ -119,6 +129,42 @@ class Algorithm:
         """
         names = (*self.value.tails, *self.prior.tails)
         return tuple(name for name in names if not (name == "pre" and self.posterior.discrete))
+
+    @property
+    def unused(self) -> dict[str, str]:
+        """Settings that change nothing in this algorithm, by dotted name, with the rule that refuses them.
+
+        Example:
+            >>> from virel_deep.design.presets import PRESETS
+            >>> list(PRESETS["sac"].algorithm.unused), list(PRESETS["mpo"].algorithm.unused)
+            ([], ['polyak'])
+        """
+        parts = self.parts
+        out = {
+            dotted_name(part, name): x for part in parts.values() for name, x in part.unused(parts).items()
+        }
+        if not any(part.has_targets for part in parts.values()):
+            out |= dict.fromkeys(("polyak", "target_period"), "must not be set: there are no target networks")
+        elif self.target_period > 0:
+            how = f"copied (`target_period` is {self.target_period}), not averaged"
+            out["polyak"] = f"must not be set where target networks are {how}"
+        return out
+
+    def require_used(self, before: "Algorithm") -> None:
+        """Raise `InputError` for a setting that was changed though it has no effect in this algorithm.
+
+        A preset may have such a setting, and a recorded run may: what is as it was is not refused.
+
+        Args:
+            before: the algorithm before its changes; a part of another kind had its defaults.
+        """
+        for name, rule in self.unused.items():
+            axis, _, setting = name.rpartition(".")
+            now: Any = self.parts[axis] if axis else self
+            was: Any = before.parts[axis] if axis else before
+            found = getattr(now, setting)
+            same = was if type(was) is type(now) else type(now)()
+            require(found == getattr(same, setting), name, found, rule)
 
     @property
     def blind_to(self) -> tuple[int, ...]:

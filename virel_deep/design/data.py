@@ -19,6 +19,8 @@ class Data(Part, ABC, axis="data"):
 
     paced: ClassVar[bool] = True
     """Whether `update_every` says when updates are due."""
+    capped: ClassVar[bool] = True
+    """Whether the run's `capacity` says how many transitions are kept."""
 
     @property
     @abstractmethod
@@ -42,8 +44,8 @@ class Data(Part, ABC, axis="data"):
         """Number of updates that are due at `step`, the last `copies` of whose transitions are new."""
 
     @abstractmethod
-    def idle(self, steps: int, copies: int) -> str | None:
-        """Reason why a run of so many steps makes no update; None if there is none."""
+    def idle(self, steps: int, *, window: int, copies: int, every: int, ratio: float = 1.0) -> str | None:
+        """Reason why a run of so many steps makes no update; None if it makes one."""
 
     @abstractmethod
     def without_warmup(self) -> "Data":
@@ -89,9 +91,26 @@ class Replay(Data, kind="replay"):
             return 0
         return int(step // every * ratio) - int((step - copies) // every * ratio)
 
-    def idle(self, steps: int, copies: int) -> str | None:  # noqa: ARG002
-        """Reason why a run of so many steps makes no update: its warm-up is as long."""
-        return f"`data.warmup` is {self.warmup}" if steps <= self.warmup else None
+    def idle(self, steps: int, *, window: int, copies: int, every: int, ratio: float = 1.0) -> str | None:
+        """Reason why a run of so many steps makes no update: what it waits for, or how seldom one is due.
+
+        Example:
+            >>> data = Replay(batch=8, warmup=10)
+            >>> data.idle(64, window=1, copies=1, every=100), data.idle(64, window=1, copies=1, every=50)
+            ('`update_every` is 100', None)
+        """
+        if steps <= self.warmup:
+            return f"`data.warmup` is {self.warmup}"
+        if steps < self.batch:
+            return f"a minibatch has {self.batch} (`data.batch`)"
+        span = (window - 1) * copies + 1
+        if steps < span:
+            return f"a window of all copies has {span} (`value.steps`)"
+        first = -(-max(self.warmup + 1, self.batch, span) // copies) * copies
+        if int(steps // every * ratio) > int((first - copies) // every * ratio):
+            return None
+        pace = {"update_every": every, "updates_per_step": ratio}
+        return " and ".join(f"`{name}` is {value}" for name, value in pace.items() if value != 1)
 
     def without_warmup(self) -> "Replay":
         """These settings with a warm-up of no steps."""

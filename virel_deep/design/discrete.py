@@ -77,6 +77,8 @@ class ScoreCategorical(Posterior, kind="score-categorical"):
 class CategoricalTrustRegion(Prior):
     """Settings of a categorical prior with a trust region: one bound, as there is no mean and no spread."""
 
+    has_targets = True
+
     trust: float | None = None
     """Bound on the KL divergence of the lagging policy from the new one, in nats; None is no bound."""
     price: float = 10.0
@@ -88,6 +90,11 @@ class CategoricalTrustRegion(Prior):
         """Raise `InputError` for a bound, multiplier or step size that is not positive and finite."""
         check_types(self)
         demand_positive(self, *([] if self.trust is None else ["trust"]), "price", "price_rate")
+
+    def unused(self, others: Mapping[str, Part]) -> dict[str, str]:  # noqa: ARG002
+        """The multiplier and its step size where there is no bound."""
+        rule = "must not be set where `prior.trust` is None: there is no bound"
+        return dict.fromkeys(("price", "price_rate"), rule) if self.trust is None else {}
 
     @property
     def bounds(self) -> dict[str, tuple[float | None, float]]:

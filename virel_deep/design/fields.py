@@ -43,8 +43,15 @@ class Part:
             cls.kind = kind
             cls.kinds[kind] = cls
 
+    has_targets: ClassVar[bool] = False
+    """Whether it has target networks, which `polyak` or `target_period` moves."""
+
     def fit(self, others: Mapping[str, "Part"]) -> None:
         """Raise `InputError` if this part can't work with the other parts; by default it can."""
+
+    def unused(self, others: Mapping[str, "Part"]) -> dict[str, str]:  # noqa: ARG002
+        """Settings that change nothing beside the other parts, each with the rule that refuses a change."""
+        return {}
 
 
 Table = Mapping[str, object]
@@ -119,7 +126,7 @@ RULES = {
     str: "text",
     int | None: "a whole number or None",
     str | None: "text or None",
-    tuple[int, ...]: "a tuple of whole numbers",
+    tuple[int, ...]: "a tuple of whole numbers, such as `64,64`, or `64,` for one number",
     Table: "a dictionary with text as names and JSON values",
     Tables: "a tuple of dictionaries with text as names and JSON values",
 }

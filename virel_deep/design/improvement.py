@@ -47,7 +47,8 @@ class Weighted(Posterior, kind="weighted"):
         budget = others["temperature"]
         if isinstance(budget, Budget):
             n = kept(self.samples, self.keep)
-            demand(self, n > 1, "samples", "must leave at least 2 actions with weight for a KL budget")
+            few = "samples" if self.samples == 1 else "keep"
+            demand(self, n > 1, few, "must leave at least 2 actions with weight for a KL budget")
             rule = f"must be below log {n} for {n} actions with weight, whose divergence is at most that"
             require(budget.epsilon < math.log(n), "temperature.epsilon", budget.epsilon, rule)
 
@@ -79,6 +80,8 @@ def fit_weights(posterior: str, prior: str, weights: Weights, others: Mapping[st
 class TrustRegion(Prior):
     """Settings of a prior with a trust region: bounds on the KL divergence by mean and by spread."""
 
+    has_targets = True
+
     trust_mean: float | None = None
     """Bound on the KL divergence that a change of the means makes, in nats; None is no bound."""
     trust_spread: float | None = None
@@ -95,6 +98,15 @@ class TrustRegion(Prior):
         check_types(self)
         bounds = [name for name in ("trust_mean", "trust_spread") if getattr(self, name) is not None]
         demand_positive(self, *bounds, "price_mean", "price_spread", "price_rate")
+
+    def unused(self, others: Mapping[str, Part]) -> dict[str, str]:  # noqa: ARG002
+        """The multipliers of bounds that are not there, and their step size where there is none at all."""
+        rule = "must not be set where {} None: there is no bound"
+        without = [of for of, (bound, _) in self.bounds.items() if bound is None]
+        out = {f"price_{of}": rule.format(f"`prior.trust_{of}` is") for of in without}
+        if len(without) == len(self.bounds):
+            out["price_rate"] = rule.format("`prior.trust_mean` and `prior.trust_spread` are")
+        return out
 
     @property
     def bounds(self) -> dict[str, tuple[float | None, float]]:

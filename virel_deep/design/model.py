@@ -66,6 +66,13 @@ class Model(Critics, kind="model"):
         require(data == "replay", "data", data, "must be 'replay' for a model")
         demand(self, self.evaluation != "optimal", "evaluation", "must be 'hard' or 'soft' for a model")
 
+    def unused(self, others: Mapping[str, Part]) -> dict[str, str]:  # noqa: ARG002
+        """The evaluation where rollouts and targets have the prior's own actions."""
+        if self.rollout == "posterior":
+            return {}
+        why = "soft values are hard ones, as the prior's divergence from itself is 0"
+        return {"evaluation": f"must not be set where `value.rollout` is 'prior': {why}"}
+
     @property
     def tails(self) -> tuple[str, ...]:
         """Column of the transitions that are held out, by which the members are compared."""

@@ -24,6 +24,7 @@ class Rollouts(Data, kind="rollouts"):
     """Updates per rollout; each reads all of its transitions, in order."""
 
     paced = False
+    capped = False
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a rollout without transitions or updates."""
@@ -68,7 +69,15 @@ class Rollouts(Data, kind="rollouts"):
         """Number of updates due: `epochs` at the end of a rollout, none within it."""
         return self.epochs if step % self.transitions(copies) == 0 else 0
 
-    def idle(self, steps: int, copies: int) -> str | None:
+    def idle(
+        self,
+        steps: int,
+        *,
+        window: int,  # noqa: ARG002
+        copies: int,
+        every: int,  # noqa: ARG002
+        ratio: float = 1.0,  # noqa: ARG002
+    ) -> str | None:
         """Reason why a run of so many steps makes no update: it ends within the first rollout."""
         n = self.transitions(copies)
         return f"a rollout of all copies has {n} (`data.length`)" if steps < n else None
@@ -81,6 +90,8 @@ class Rollouts(Data, kind="rollouts"):
 @dataclass(frozen=True)
 class Advantage(Value, kind="advantage"):
     """State-value network V, whose n-step errors along a rollout are the advantages of the actions taken."""
+
+    has_targets = False
 
     evaluation: Literal["hard", "soft"] = "hard"
     """State value: `hard` adds up rewards, `soft` rewards minus alpha KL(policy || prior) of every state."""
@@ -106,6 +117,13 @@ class Advantage(Value, kind="advantage"):
             posterior.kind,
             "must be 'top-share' or 'score' (or -categorical) for advantages",
         )
+
+    def unused(self, others: Mapping[str, Part]) -> dict[str, str]:
+        """Steps beyond the rollout's end."""
+        length = getattr(others["data"], "length", None)
+        if self.steps is None or length is None or self.steps <= length:
+            return {}
+        return {"steps": f"must be at most `data.length`, {length}: no target goes beyond its rollout"}
 
     @property
     def tails(self) -> tuple[str, ...]:

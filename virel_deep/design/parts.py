@@ -27,6 +27,8 @@ at 0.7. 0.3 is what was measured there (docs/deep/discrete.md).
 class Value(Part, axis="value"):
     """Settings of the value: what approximates it, and how a state is evaluated."""
 
+    has_targets = True
+
     evaluation: Literal["hard", "soft", "optimal"]
 
     def fit(self, others: Mapping[str, Part]) -> None:
@@ -172,6 +174,7 @@ class Deterministic(Posterior, kind="deterministic"):
     """Deterministic policy, the tanh of a network, with a target copy of the network (DDPG, TD3)."""
 
     has_density = False
+    has_targets = True
 
     exploration_noise: float = 0.1
     """Standard deviation of the noise added while acting, in units of the action range [-1, 1]."""
@@ -190,6 +193,13 @@ class Deterministic(Posterior, kind="deterministic"):
         for axis, kind in (("value", "target-q"), ("temperature", "zero")):
             found = others[axis].kind
             require(found == kind, axis, found, f"must be {kind!r} for a deterministic posterior")
+
+    def unused(self, others: Mapping[str, Part]) -> dict[str, str]:  # noqa: ARG002
+        """The clip of the target policy's noise where there is no noise."""
+        if self.target_noise > 0:
+            return {}
+        rule = "must not be set where `posterior.target_noise` is 0: there is no noise to clip"
+        return {"target_noise_clip": rule}
 
 
 # --- prior: what the posterior is compared with

@@ -250,7 +250,7 @@ def algorithm(
         discrete: whether the environment's actions are.
 
     Raises:
-        InputError: the preset or a setting is unknown, or a setting breaks a rule.
+        InputError: the preset or a setting is unknown, or a setting breaks a rule or changes nothing.
 
     Example:
         >>> algorithm("beta", "Humanoid-v5").temperature
@@ -265,8 +265,10 @@ def algorithm(
         try:
             found = discrete_form(found)
         except InputError as error:
-            raise InputError(f"{error}, so that {preset} has no form for them") from None
-    return changed(found, settings or {})
+            raise InputError(f"{error}, so that {preset} has no form for discrete actions") from None
+    chosen = changed(found, settings or {})
+    chosen.require_used(found)
+    return chosen
 
 
 def copies(preset: str, env: str) -> int:

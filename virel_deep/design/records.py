@@ -124,15 +124,25 @@ def _require_names(config: Any, names: list[str]) -> None:
     for name in names:
         if name not in hints_of(type(config)):
             known, found = [setting.name for setting in described(config)], dotted_name(config, name)
+            if not known:
+                raise InputError(_of_no_settings(config, name))
             words = found.replace(".", "_").split("_")
             alike = [one for one in known if one.rpartition(".")[2] in words]
             alike += [one for one in difflib.get_close_matches(found, known, n=3) if one not in alike]
             near = ", ".join(alike)
             similar = f"similar: {near}; " if near and len(known) > MANY else ""
-            raise InputError(
-                f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "
-                f"{similar}found {found!r}"
-            )
+            raise InputError(f"`settings` must name one of {', '.join(known)}; {similar}found {found!r}")
+
+
+def _of_no_settings(part: Part, name: str) -> str:
+    """Message on a setting of a part that has none, with the kinds that have it."""
+    others = [kind for kind, one in part.kinds.items() if name in hints_of(one)]
+    found = dotted_name(part, name)
+    other = f"{part.axis}={' or '.join(others)} has {name}; " if others else ""
+    return (
+        f"`settings` must name none of {part.axis}, as {part.axis}={part.kind} has no settings; "
+        f"{other}found {found!r}"
+    )
 
 
 class Setting(NamedTuple):

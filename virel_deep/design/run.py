@@ -98,6 +98,11 @@ class RunConfig:
         demand(self, whole, "copies", f"must be a multiple of the number of tasks, {len(self.tasks)}")
         own = self.eval_env is None or not self.tasks
         demand(self, own, "eval_env", "must be None where there are several tasks")
+        if self.algorithm.data.capped:
+            self._check_capacity()
+
+    def _check_capacity(self) -> None:
+        """Raise `InputError` unless the replay holds a batch and a window."""
         least = max(self.copies, self.algorithm.data.transitions(self.copies))
         demand(self, self.capacity >= least, "capacity", f"must be at least {least}, to hold a batch")
         window = self.first_window
@@ -125,6 +130,15 @@ class RunConfig:
         if self.eval_env is None:
             return self.env_specs
         return (EnvSpec(self.eval_env, max_episode_steps=self.max_episode_steps),)
+
+    @property
+    def idle(self) -> str | None:
+        """Reason why a seed makes no update in all of its steps; None if it makes one."""
+        of = self.algorithm
+        return of.data.idle(
+            self.steps, window=of.value.window, copies=self.copies,
+            every=of.update_every, ratio=of.updates_per_step,
+        )  # fmt: skip
 
     @property
     def kept(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
+from virel_deep.axes.posterior.latent import Hierarchy
 from virel_deep.data.actions import ActionChoice, Numbers, actions_of
 from virel_deep.data.making import close_quietly, make_env
 from virel_deep.data.moments import Scaling
@@ -27,7 +28,14 @@ from virel_deep.results.onnx_graph import (
     reference_outputs,
     serialised_model,
 )
-from virel_deep.run.actors import GreedyPerceptron, Normalised, PlanningActor, TanhPerceptron
+from virel_deep.run.actors import (
+    Actor,
+    DeliberateActor,
+    GreedyPerceptron,
+    Normalised,
+    PlanningActor,
+    TanhPerceptron,
+)
 from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
 
@@ -59,10 +67,8 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
     scaling = actor.scaling if isinstance(actor, Normalised) else None
     actor = actor.actor if isinstance(actor, Normalised) else actor
     if not isinstance(actor, TanhPerceptron | GreedyPerceptron):
-        found = (
-            "one that plans" if isinstance(actor, PlanningActor) else "one that infers actions by its critics"
-        )
-        raise InputError(f"`run` must have a policy that is one network, to be exported; found {found}")
+        rule = "must have a policy that is one network, to be exported"
+        raise InputError(f"`run` {rule}; found {_more_than_one_network(actor)}")
     env = make_env(policy.env)
     actions = actions_of(env.action_space)
     close_quietly(env)
@@ -76,6 +82,15 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
         difference = check_model(model, actor.layers, low, high, scaling=scaling)
     write_atomically(path, model)
     return difference
+
+
+def _more_than_one_network(actor: Actor) -> str:
+    """What acts in the place of a single network, in words."""
+    if isinstance(actor, PlanningActor):
+        return "one that plans"
+    if isinstance(actor, DeliberateActor) and isinstance(actor.posterior, Hierarchy):
+        return "one of two networks, the first of which chooses the second one's latent"
+    return "one that infers actions by its critics"
 
 
 def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:

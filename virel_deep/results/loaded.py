@@ -28,7 +28,7 @@ LONG = 80
 
 @dataclass(frozen=True, eq=False)
 class LoadedPolicy:
-    """Policy of one seed of a run, deterministic or exploring, in the environment's own numbers.
+    """Policy of one seed of a run, acting as in evaluation or exploring, in the environment's own numbers.
 
     Example:
         >>> from virel_deep import load_policy, train
@@ -62,8 +62,9 @@ class LoadedPolicy:
 
         Args:
             observation: one observation, or N of them.
-            deterministic: whether the policy acts as in evaluation; otherwise it explores as in training, by
-                random numbers of its own: the same calls after loading give the same actions.
+            deterministic: whether the policy acts as in evaluation, where a planner (`smcp`) draws its plans
+                and every other policy is deterministic; otherwise it explores as in training. What is drawn
+                has random numbers of its own: the same calls after loading give the same actions.
 
         Raises:
             InputError: the observation has another shape, is not finite, or is not of a discrete space.

@@ -51,7 +51,7 @@ def render_headless() -> None:
 def record(
     policy: Policy, path: Path, seed: np.random.SeedSequence, *, seen: Callable[[int], object] = int
 ) -> Video:
-    """Record one deterministic episode as MP4 (H.264) or GIF.
+    """Record one episode, without exploring, as MP4 (H.264) or GIF.
 
     Args:
         policy: policy that acts.

@@ -1,4 +1,4 @@
-"""Deterministic actors of one seed on the CPU, by kind of posterior, from the arrays of its networks."""
+"""Actors of one seed on the CPU that don't explore, by kind of posterior, from the arrays of its networks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Actor(Protocol):
     """Interface of what acts without exploring."""
 
     def act(self, observation: Floats) -> Floats:
-        """Deterministic actions `[N, A]` in [-1, 1], or one-hot, at `observation [N, O]`."""
+        """Actions `[N, A]` in [-1, 1], or one-hot, at `observation [N, O]`; only a planner draws them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def _tanh_perceptron(_: Algorithm, state: SeedState) -> Actor:
 
 @dataclass(frozen=True, eq=False)
 class DeliberateActor:
-    """Actor that infers its actions with the critics, in torch on the CPU."""
+    """Actor of more than one network, such as a policy that critics correct, in torch on the CPU."""
 
     posterior: Settling
     objective: Objective

@@ -1,4 +1,4 @@
-"""Evaluation of a policy: deterministic episodes on separate environments, scored by unscaled return."""
+"""Evaluation of a policy: repeatable episodes on separate environments, scored by unscaled return."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,7 +25,7 @@ class PolicyFailure(RuntimeError):
 def evaluate_policy(
     act: Act, env: EnvSpec | str, seed: np.random.SeedSequence, episodes: int
 ) -> list[Episode]:
-    """Play episodes with a deterministic policy; the same arguments give the same episodes bit for bit.
+    """Play episodes; with a deterministic policy the same arguments give the same ones bit for bit.
 
     The episodes run side by side, so that `act` is called once for all that have not ended. Each has its own
     environment and its own seed, whatever the number of episodes; if only one environment can be made, it

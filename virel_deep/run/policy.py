@@ -1,4 +1,4 @@
-"""Deterministic policy of one seed in numpy, for evaluation, video and export."""
+"""Policy of one seed in numpy, without exploring, for evaluation, video and export."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """Deterministic policy of one seed: what acts, in which environment, after how many steps."""
+    """Policy of one seed that does not explore: what acts, in which environment, after how many steps."""
 
     actor: Actor
     env: EnvSpec
@@ -31,7 +31,7 @@ class Policy:
     """Environment steps that the policy was trained for."""
 
     def act(self, observation: Floats) -> Floats:
-        """Deterministic actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
+        """Actions `[N, A]` in [-1, 1] at `observation [N, O]`; only a planner draws them."""
         return self.actor.act(observation)
 
 

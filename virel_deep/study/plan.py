@@ -159,6 +159,9 @@ def _run(table: Table, *, tested: bool) -> dict[str, Any]:
         require(key in OF_RUN, f"{table.place}: key in run", key, f"must be one of {', '.join(OF_RUN)}")
         rule = "must be left out of a study with hypotheses: they compare arms at equal steps"
         require(not (tested and key in STOPS), table.name(key), table.raw(key), rule)
+    stops = "stop_evaluations" not in table.values or "stop_return" in table.values
+    rule = "must not be given without `stop_return`"
+    require(stops, table.name("stop_evaluations"), table.values.get("stop_evaluations"), rule)
     table.table("env_arguments")
     return table.keep_all()
 

@@ -51,7 +51,19 @@ OF_LEVELS = {"posterior.latents": 3, "prior.low_alpha": 0.2, "prior.exponent": 0
 HDP = (algorithm_of, "hdp", NaiveHdp, OF_LEVELS)
 LEVELS = (discrete_of, "hdp", NaiveDiscreteHdp, OF_LEVELS)
 FROZEN = (discrete_of, "hdp", NaiveDiscreteHdp, {"posterior.latents": 2, "prior.frozen": True})
-CASES = [DISTRAL, DISCOUNTED, IADP, DISCRETE, HDP, LEVELS, FROZEN]
+SLOW = (algorithm_of, "hdp", NaiveHdp, OF_LEVELS | {"policy_learning_rate": 1e-4})
+SLOW_LEVELS = (discrete_of, "hdp", NaiveDiscreteHdp, OF_LEVELS | {"policy_learning_rate": 1e-4})
+CASES = {
+    "distral": DISTRAL,
+    "discounted": DISCOUNTED,
+    "iadp": IADP,
+    "discrete iadp": DISCRETE,
+    "hdp": HDP,
+    "discrete hdp": LEVELS,
+    "frozen hdp": FROZEN,
+    "slow hdp": SLOW,
+    "slow discrete hdp": SLOW_LEVELS,
+}
 
 
 def data_of(algorithm, updates):
@@ -73,9 +85,7 @@ def worst(case, updates=UPDATES):
     return max(distances(ours_after(algorithm, SPACES, torch.float64, data), parameters(plain)).values())
 
 
-@pytest.mark.parametrize(
-    "case", CASES, ids=["distral", "discounted", "iadp", "discrete iadp", "hdp", "discrete hdp", "frozen hdp"]
-)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_fifty_updates_in_double_precision_are_those_of_the_paper(case):
     # As in test_mpo: gradients are sums of at most 36 x 24 products, each off by a few roundings of 1.1e-16,
     # which Adam's quotient amplifies; 1e-12 leaves 4 digits for both.
@@ -128,6 +138,14 @@ PLANTED = [
 def test_an_error_planted_on_our_side_is_seen(monkeypatch, case, owner, name, wrong):
     monkeypatch.setattr(owner, name, wrong(getattr(owner, name)))
     assert worst(case, updates=9) > 1e-9
+
+
+@pytest.mark.parametrize("make", [algorithm_of, discrete_of])
+def test_the_step_size_of_the_policy_is_that_of_both_levels_and_of_no_other_network(make):
+    for given, expected in ((None, 3e-4), (1e-5, 1e-5)):
+        algorithm = make("hdp", hidden=(8,), learning_rate=3e-4, policy_learning_rate=given)
+        rates = {name: adam.learning_rate for name, adam in agent_of(algorithm, *SPACES).adams.items()}
+        assert rates == {"policy": expected, "low": expected, "critic": 3e-4, "default": 3e-4}
 
 
 @pytest.mark.parametrize("form", ["distral", "iadp", "iadp-discrete", "hdp", "hdp-discrete"])

@@ -17,6 +17,7 @@ LAKE = "virel/FrozenGoals-v0"
 TINY = ["--set", "hidden=[8]", "data.batch=16", "data.warmup=20"]
 FEW = ["--steps", "80", "--jobs", "1", "--precision", "highest", "--eval-every", "40"]
 TWO = ["--task", "goal=0", "--task", "goal=3"]
+ONE_NETWORK = "`run` must have a policy that is one network, to be exported"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ BAD = [
     ("sac", SHAPES, "`task` must have the observation space of size=4, Box(0.0, 1.0, (18,), float32); "),
     ("sac", ["--task", "goal=0", "--task", "CartPole-v1"], "`task` must have the observation space of "),
     ("sac", ["--task", "goal=1", "--task", "goal=1"], "`tasks` must all be different; found 'goal=1'"),
-    ("sac", ["--task", "goal=1"], "`tasks` must be at least 2; a single one is --env and --env-arg"),
+    ("sac", ["--task", "goal=1"], "`task` must be given twice or more; a single task is --env and --env-arg; found 'goal=1'"),
     ("sac", ["--task", "goal=9", "--task", "goal=1"], "`goal` must be a whole number from 0 to 4; found 9"),
     ("sac", ["--task", "goal=0", "--task", "goal"], "`task` must be a Gymnasium id; found 'goal'"),
     ("sac", [*TWO, "--task", "goal=1", "goal=2"], "`task` must not give goal twice; found 'goal=2'"),
@@ -229,8 +230,14 @@ def test_results_are_told_per_task_and_together(run, tmp_path, capsys):
         assert f"| {LAKE}, {name} | distral | 2 |" in table
     assert "Over 2 environments" in table
     assert main_export([str(run), str(tmp_path / "policy.onnx")]) == 2
-    rule = "`run` must have a policy that is one network, to be exported"
-    assert f"{rule}; found one that infers actions by its critics\n" in capsys.readouterr().err
+    assert f"{ONE_NETWORK}; found one that infers actions by its critics\n" in capsys.readouterr().err
+
+
+def test_a_hierarchy_is_not_exported_because_its_policy_is_two_networks(tmp_path, capsys):
+    assert main_train(command("hdp", *TWO, out=tmp_path / "run")) == 0
+    assert main_export([str(tmp_path / "run"), str(tmp_path / "policy.onnx")]) == 2
+    found = "one of two networks, the first of which chooses the second one's latent"
+    assert f"{ONE_NETWORK}; found {found}\n" in capsys.readouterr().err
 
 
 def test_the_policy_of_all_tasks_is_one_file_whose_observation_ends_with_the_task(tmp_path):

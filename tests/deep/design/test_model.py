@@ -79,7 +79,9 @@ def test_a_row_that_does_not_plan_has_no_settings_of_plans():
 
 @pytest.mark.parametrize("preset", ["mb-sac", "mb-iadp", "mb-mpo", "smcp"])
 def test_discrete_actions_are_refused_in_one_line(preset):
-    with pytest.raises(InputError, match=r"^`posterior` must .*; found '[a-z]+'$"):
+    with pytest.raises(
+        InputError, match=r"^`value` must be one with a counterpart .*rollouts.*; found 'model'"
+    ):
         discrete_of(preset)
 
 
