@@ -443,8 +443,10 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
         ("prior.x", "`settings` must name none of prior, as prior=uniform has no settings; found 'prior.x'"),
         (
             "prior.price_rate",
-            ("`settings` must name none of prior, as prior=uniform has no settings; "
-            "prior=.*learned.* has price_rate; found 'prior.price_rate'"),
+            (
+                "`settings` must name none of prior, as prior=uniform has no settings; "
+                "prior=.*learned.* has price_rate; found 'prior.price_rate'"
+            ),
         ),
         ("batch", "`settings` must name one of value, .*; similar: data.batch; found 'batch'"),
         ("gamma.x", "`gamma` must be set as a whole: it has no settings; found 'gamma.x'"),

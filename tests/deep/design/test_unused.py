@@ -1,4 +1,4 @@
-"""A change of a setting without effect is refused in one line; presets and old runs may have such settings."""
+"""A change of a setting without effect is refused in one line; presets and old runs may have such."""
 
 import re
 
