@@ -101,7 +101,7 @@ class Algorithm:
             part.fit(self.parts)
 
     def rate(self, network: str) -> float:
-        """First Adam step size of a network by its name: `policy` (both levels of a hierarchy), `critic`, ..."""
+        """First Adam step size of a network by its name, `policy` for both levels of a hierarchy."""
         own = self.policy_learning_rate if network == "policy" else self.value.rate(network)
         return self.learning_rate if own is None else own
 

@@ -45,7 +45,7 @@ BAD = [
     ("sac", SHAPES, "`task` must have the observation space of size=4, Box(0.0, 1.0, (18,), float32); "),
     ("sac", ["--task", "goal=0", "--task", "CartPole-v1"], "`task` must have the observation space of "),
     ("sac", ["--task", "goal=1", "--task", "goal=1"], "`tasks` must all be different; found 'goal=1'"),
-    ("sac", ["--task", "goal=1"], "`task` must be given twice or more; a single task is --env and --env-arg; found"),
+    ("sac", ["--task", "goal=1"], "`task` must be given twice or more; a single task is --env and --env-arg"),
     ("sac", ["--task", "goal=9", "--task", "goal=1"], "`goal` must be a whole number from 0 to 4; found 9"),
     ("sac", ["--task", "goal=0", "--task", "goal"], "`task` must be a Gymnasium id; found 'goal'"),
     ("sac", [*TWO, "--task", "goal=1", "goal=2"], "`task` must not give goal twice; found 'goal=2'"),
