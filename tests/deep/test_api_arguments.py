@@ -60,7 +60,7 @@ def test_a_wrong_argument_of_a_training_is_one_line_and_writes_nothing(
         ("sac", 5, "`env` must be a Gymnasium id, an EnvSpec, or a function"),
         ("sac", EnvSpec("Pendulum-v1", {"g": "abc"}), "`g` must be a number, as its default is; found 'abc'"),
         ("sql", EnvSpec("FrozenLake-v1", {"is_slippery": "no"}), "`is_slippery` must be True or False"),
-        ("td3", "CartPole-v1", "`posterior` must be .* so that td3 has no form for them"),
+        ("td3", "CartPole-v1", "`posterior` must be .* so that td3 has no form for discrete actions"),
         (
             "sac",
             "virel_deep:Nope",

@@ -117,7 +117,7 @@ def test_a_row_that_makes_no_sense_for_discrete_actions_says_why_in_one_line(pre
     [
         ("sql", {"temperature": "dual"}, "`temperature` must be 'constant' for a tilted posterior"),
         ("sql", {"value.evaluation": "soft"}, "`value.evaluation` must be 'optimal' for a tilted"),
-        ("sql", {"posterior.samples": 8}, "`settings` must name one of"),
+        ("sql", {"posterior.samples": 8}, "`settings` must name none of posterior, as"),
         ("sql", {"value.steps": 2, "value.trace": 1.0}, "`value.trace` must be None if the posterior is"),
         ("vmpo", {"posterior.keep": 1.5}, "`posterior.keep` must be in"),
         ("vmpo", {"posterior": "enumerated"}, "`posterior` must be 'top-share' or 'score' (or -categorical)"),
