@@ -75,7 +75,26 @@ def test_the_parts_for_discrete_actions_are_shown(capsys):
     wanted = "posterior=enumerated prior=learned-categorical prior.trust=0.001 prior.price=10.0"
     assert set(wanted.split()) <= set(words)
     assert "none: a posterior of the kind deterministic" in printed(["td3"], capsys)
-    assert "Where actions are discrete, tanh-gaussian is categorical" in printed([], capsys)
+    footer = " ".join(printed([], capsys).split())
+    assert "Where actions are discrete, tanh-gaussian is categorical" in footer
+    assert "top-share, score and latent have -categorical at their end" in footer
+
+
+@pytest.mark.parametrize("preset", ["mb-sac", "mb-mpo", "mb-iadp", "smcp"])
+def test_a_model_has_no_discrete_form_for_the_reason_that_training_gives(preset, capsys):
+    text = " ".join(printed([preset], capsys).split())
+    assert "none: a value of the kind model is for continuous actions alone: its rollouts need a" in text
+
+
+def test_a_preset_for_discrete_actions_alone_says_so(capsys):
+    assert "discrete those above: it is for discrete actions alone" in " ".join(
+        printed(["distral"], capsys).split()
+    )
+
+
+def test_the_delay_of_the_policy_is_said_to_be_that_of_averaged_targets(capsys):
+    text = " ".join(printed(["sac"], capsys).split())
+    assert "per update of the policy, and of target networks that are averaged (TD3: 2)" in text
 
 
 def test_a_wrong_name_is_one_line(capsys):

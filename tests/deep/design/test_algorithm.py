@@ -38,6 +38,7 @@ BAD = [
     ("sql", "posterior.samples", 5, "must be even"),
     ("mpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
     ("mpo", "posterior.keep", 1.1, r"must be in \(0, 1\]"),
+    ("mpo", "posterior.keep", 0.01, "must leave at least 2 actions with weight for a KL budget"),
     ("mpo", "posterior.samples", 1, "must leave at least 2 actions with weight for a KL budget"),
     ("mpo", "temperature.epsilon", 3.0, r"must be below log 20 for 20 actions with weight"),
     ("rerpi", "posterior.weights", "ranks", "must be one of 'softmax', 'rank'"),
@@ -116,7 +117,7 @@ BAD = [
     ("smcp", "posterior.steps", 0, FROM_1),
     ("sac", "hidden", (), "must be layer sizes of at least 1"),
     ("sac", "hidden", (8, 0), "must be layer sizes of at least 1"),
-    ("sac", "hidden", 8, "must be a tuple of whole numbers"),
+    ("sac", "hidden", 8, "must be a tuple of whole numbers, such as `64,64`, or `64,` for one number"),
     ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
     ("sac", "value", "q", "must be one of target-q, v-network, "),
     (

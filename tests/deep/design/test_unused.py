@@ -1,10 +1,11 @@
 """A change of a setting without effect is refused in one line; presets and old runs may have such."""
 
 import re
+from contextlib import suppress
 
 import pytest
 
-from tests.support.deep import algorithm_of, small_run, train
+from tests.support.deep import agent_of, algorithm_of, discrete_of, small_run, train
 from virel_common.errors import InputError
 from virel_deep.commands.train import main_train
 from virel_deep.design.algorithm import Algorithm
@@ -20,6 +21,7 @@ NO_NOISE = "must not be set where `posterior.target_noise` is 0: there is no noi
 BEYOND = "must be at most `data.length`, 5: no target goes beyond its rollout"
 PRIOR = "must not be set where `value.rollout` is 'prior'"
 CLIP = "posterior.target_noise_clip"
+TRACE = {"value.steps": 80, "value.trace": 1.0}
 
 REFUSED = [
     ("mpo", {"polyak": 0.01}, "polyak", COPIED),
@@ -44,6 +46,19 @@ REFUSED = [
 def test_a_change_without_effect_is_one_line(preset, settings, name, rule):
     with pytest.raises(InputError, match=f"^`{name}` {rule}.*; found [^;]+$"):
         algorithm(preset, "Hopper-v5", settings)
+
+
+def test_a_target_of_more_steps_than_its_rollout_is_refused_and_one_of_as_many_is_not():
+    rule = "^`value.steps` must be at most `data.length`, 20: no target goes beyond its rollout; found 21$"
+    with pytest.raises(InputError, match=rule):
+        algorithm("vmpo", "Hopper-v5", {"data.length": 20, "value.steps": 21})
+    assert algorithm("vmpo", "Hopper-v5", {"data.length": 20, "value.steps": 20}).value.steps == 20
+
+
+@pytest.mark.parametrize("preset", ["mpo", "mpo-parametric", "rerpi", "vmpo"])
+def test_a_weight_of_averages_is_refused_for_copied_targets_for_discrete_actions_too(preset):
+    with pytest.raises(InputError, match=f"^`polyak` {COPIED}; found 0.01$"):
+        algorithm(preset, "CartPole-v1", {"polyak": 0.01}, discrete=True)
 
 
 @pytest.mark.parametrize("name", ["price", "price_rate"])
@@ -76,12 +91,22 @@ def test_every_preset_is_as_it_was_and_an_old_run_with_such_a_setting_is_read(pr
     assert decode(Algorithm, old, "algorithm").polyak == 0.25
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_an_algorithm_says_that_it_has_targets_where_its_agent_has_some(preset):
+    for make in (algorithm_of, discrete_of):
+        with suppress(InputError):  # no form for discrete actions
+            of = make(preset, hidden=(8,))
+            says = any(part.has_targets for part in of.parts.values())
+            assert says == bool(agent_of(of, 3, 2).targets)
+
+
 IDLE = [
     ({"data.warmup": 64}, 64, "`data.warmup` is 64"),
     ({"data.warmup": 10, "data.batch": 100}, 64, r"a minibatch has 100 \(`data.batch`\)"),
     ({"data.warmup": 10, "data.batch": 4, "update_every": 1000}, 64, "`update_every` is 1000"),
     ({"data.warmup": 10, "data.batch": 4, "updates_per_step": 0.001}, 64, "`updates_per_step` is 0.001"),
     ({"data.warmup": 10, "data.batch": 4, "updates_per_step": 0.001}, 1000, None),
+    ({"data.warmup": 10, "data.batch": 4, **TRACE}, 64, r"a window of all copies has 80 \(`value.steps`\)"),
     ({"data.warmup": 63, "data.batch": 64}, 64, None),
     ({"data.warmup": 10, "data.batch": 4, "update_every": 32}, 64, None),
 ]

@@ -70,6 +70,10 @@ def test_settings_of_the_runs_have_the_names_of_virel_train():
     config = job_config(study, jobs_of(study)[0])
     assert (config.capacity, config.max_episode_steps) == (500, 30)
     assert (config.keep_best, config.stop_return) == (True, -10.0)
+    with pytest.raises(
+        InputError, match=r"run.stop_evaluations` must not be given without `stop_return`; found 2"
+    ):
+        study_of(text=TWO_ARMS.partition("[[hypotheses]]")[0] + "[run]\nstop_evaluations = 2\n")
     wrong = study_of(("[decision]", "[run]\ncapacity = 0\n[decision]"))
     with pytest.raises(InputError, match=r"^arms\.sac: `capacity` must be at least 1; found 0$"):
         job_config(wrong, jobs_of(wrong)[0])
