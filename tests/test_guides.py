@@ -64,6 +64,13 @@ def test_a_page_whose_code_fails_is_found_with_its_line(tmp_path):
     assert "AssertionError" in done.stderr
 
 
+def test_a_page_that_warns_fails(tmp_path):
+    done = run_page(
+        planted(tmp_path, '```python\nimport warnings\nwarnings.warn("old", stacklevel=1)\n```\n'), tmp_path
+    )
+    assert (done.returncode, "UserWarning: old" in done.stderr) == (1, True)
+
+
 def test_only_python_blocks_run_and_they_share_one_namespace(tmp_path):
     page = planted(
         tmp_path,

@@ -22,9 +22,6 @@ from virel_deep.networks.network import Network
 from virel_deep.networks.optimiser import Adam
 from virel_deep.networks.perceptron import Floats, perceptron
 
-POLICY = frozenset({"policy", "low"})
-"""Networks that the policy consists of: of a hierarchy also the low level, which the prior owns too."""
-
 
 class StackedAgent(ABC):
     """K independent agents of one algorithm, stacked in shared tensors; a subclass computes the update.
@@ -66,8 +63,7 @@ class StackedAgent(ABC):
                 part.start()
         self.copy_targets()
         self.adams = {
-            name: Adam(network.flat, algorithm.rate("policy" if name in POLICY else name))
-            for name, network in self.networks.items()
+            name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()
         }
         if "policy" in self.networks and not placement.on_gpu(self.policy.flat):  # views for acting
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]

@@ -26,6 +26,9 @@ from virel_deep.design.fields import (
 from virel_deep.design.parts import Posterior, Prior, Uniform, Value
 from virel_deep.design.temperature import Temperature
 
+POLICY = frozenset({"policy", "low"})
+"""Names of the networks that the policy consists of: `low` is the low level of a hierarchy."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
@@ -101,8 +104,8 @@ class Algorithm:
             part.fit(self.parts)
 
     def rate(self, network: str) -> float:
-        """First Adam step size of a network by its name, `policy` for both levels of a hierarchy."""
-        own = self.policy_learning_rate if network == "policy" else self.value.rate(network)
+        """First Adam step size of a network by its name, such as `policy` or `critic`."""
+        own = self.policy_learning_rate if network in POLICY else self.value.rate(network)
         return self.learning_rate if own is None else own
 
     def rate_factor(self, updates: int) -> float:

@@ -19,6 +19,7 @@ from virel_common.files import find_object, read_object
 from virel_deep.design.environment import labels
 from virel_deep.design.records import dotted
 from virel_deep.results.statistics import Scores
+from virel_deep.run.folder import environment_records
 from virel_deep.run.metrics import read_rows
 
 LARGEST = 1e300
@@ -173,16 +174,14 @@ def read_run(folder: Path, *, task: str | None = None, only: Collection[int] | N
         returns=np.array([[one[step] for step in steps] for one in evaluations.values()], np.float64),
         left_out=() if task else left_out,  # told once
         cut=() if task else tuple(_cut(folder, evaluations, steps[-1])),
-        environment=_environment(document.get("environment"), config),
+        environment=_environment(document, config),
         together=bool(tasks) and task is None,
     )
 
 
-def _environment(recorded: Any, config: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+def _environment(document: dict[str, Any], config: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     """Records of the environments that a run is evaluated in: the last one, if it has one for that alone."""
-    records = [
-        one for one in (recorded if isinstance(recorded, list) else [recorded]) if isinstance(one, dict)
-    ]
+    records = environment_records(document)
     return tuple(records[-1:] if config.get("eval_env") is not None else records)
 
 

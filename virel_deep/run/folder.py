@@ -146,7 +146,12 @@ def recorded_environment(run: Path) -> list[dict[str, Any]]:
 
     A run of an earlier version recorded the first one alone.
     """
-    found = _read(run).get("environment")
+    return environment_records(_read(run))
+
+
+def environment_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Records of environments in the object that a run's `config.json` holds; empty if it has none."""
+    found = document.get("environment")
     listed = found if isinstance(found, list) else [found]
     return [one for one in listed if isinstance(one, dict)]
 

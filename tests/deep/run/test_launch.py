@@ -469,10 +469,10 @@ def test_a_death_in_an_evaluation_names_its_environment(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_run_that_is_interrupted_while_it_starts_says_how_it_goes_on(tmp_path, monkeypatch, jobs, begun):
+@pytest.mark.parametrize("what", ["stopped before the first step", "interrupted"])
+def test_a_run_that_is_interrupted_while_it_starts_says_how_it_goes_on(tmp_path, monkeypatch, jobs, what):
     small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=(0, 1))
-    if begun:
+    if what == "interrupted":
         reach(tmp_path, 0, 10)
 
     def interrupted(*_):
@@ -480,11 +480,7 @@ def test_a_run_that_is_interrupted_while_it_starts_says_how_it_goes_on(tmp_path,
 
     monkeypatch.setattr(launch, "_here", interrupted)
     monkeypatch.setattr(launch, "_apart", interrupted)
-    what = "interrupted" if begun else "stopped before the first step"
-    with (
-        said(f"^{what}; to continue: virel train --resume "),
-        pytest.raises(KeyboardInterrupt),
-    ):
+    with said(f"^{what}; to continue: virel train --resume "), pytest.raises(KeyboardInterrupt):
         train(tmp_path, jobs=jobs)
 
 
