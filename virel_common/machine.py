@@ -56,10 +56,20 @@ def _text(path: Path) -> str:
 
 
 def processor() -> str:
-    """Model name of the processor; its architecture if the system does not tell the model."""
+    """Processor by model name, family and model number; its architecture if the system tells no name.
+
+    Clouds give several generations one name, such as "AMD EPYC"; family and model tell them apart.
+    """
     try:
         lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    facts: dict[str, str] = {}
+    for name, colon, value in (line.partition(":") for line in lines):
+        if colon:
+            facts.setdefault(name.strip(), value.strip())
+    if not facts.get("model name"):
+        return platform.machine()
+    words = {"family": facts.get("cpu family"), "model": facts.get("model")}
+    numbers = ", ".join(f"{word} {number}" for word, number in words.items() if number)
+    return f"{facts['model name']} ({numbers})" if numbers else facts["model name"]

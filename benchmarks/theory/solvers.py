@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.theory import _contenders, _instances, _report
+from virel_common.machine import processor
 
 OUT = Path("out/solvers")
 
@@ -198,20 +199,12 @@ def _machine() -> dict[str, Any]:
             return "-"
 
     packages = ("numpy", "scipy", "numba", "quantecon", "mdpsolver", "pymdptoolbox")
-    cpu = next(
-        (x.split(":")[1].strip() for x in _cpuinfo() if x.startswith("model name")), platform.processor()
-    )
     facts = {
-        "cpu": cpu,
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
     return facts | {package: of(package) for package in packages}
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 if __name__ == "__main__":

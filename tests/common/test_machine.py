@@ -1,7 +1,8 @@
-"""How many CPUs a process may use: limits of control groups, version 1 and 2, in and out of containers."""
+"""Facts about the machine: its processor, and how many CPUs the limits of control groups allow."""
 
 import pytest
 
+from virel_common import machine
 from virel_common.machine import cpu_quota
 
 V1, V2 = "4:memory:/m\n2:cpu,cpuacct:/a/b\n", "0::/a/b\n"
@@ -38,3 +39,19 @@ def test_the_smallest_limit_of_all_groups_counts(tmp_path, groups, files, cpus):
 
 def test_a_system_without_control_groups_has_no_limit(tmp_path):
     assert cpu_quota(tmp_path / "missing", tmp_path) == 1e6
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (
+            "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n\nmodel\t: 1\n",
+            "AMD EPYC (family 25, model 17)",
+        ),
+        ("processor\t: 0\nmodel name\t: ARMv7 Processor rev 3: (v7l)\n", "ARMv7 Processor rev 3: (v7l)"),
+    ],
+)
+def test_two_generations_of_one_name_are_told_apart(tmp_path, monkeypatch, text, name):
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text(text)
+    assert machine.processor() == name

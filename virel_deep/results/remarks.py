@@ -17,12 +17,12 @@ WHAT_IS_SHOWN = (
 )
 FEW_SEEDS = (
     "Few seeds: such intervals are wide, and still promise too much. They hold the true score in about 50 % "
-    "of experiments with 2 seeds, 75 % with 3, 91 % with 5 and 93 % with 10 (normal scores). P = 1.00 "
-    "[1.00, 1.00] is not proof: with 3 seeds each, 1 in 20 experiments shows it between equal algorithms, "
-    "by chance."
+    "of experiments with 2 seeds, 75 % with 3, 91 % with 5 and 93 % with 10 (normal scores)."
 )
-
-
+NO_PROOF = (
+    " P = 1.00 [1.00, 1.00] is not proof: with 3 seeds each, 1 in 20 experiments shows it between equal "
+    "algorithms, by chance."
+)
 INCOMPARABLE = "their returns can't be compared"
 ONE_SEED = "A single seed has no interval: it does not tell how much seeds vary."
 
@@ -45,7 +45,10 @@ def remarks(named: Sequence[Entry], *, reference: str | None = None) -> list[str
     out += _left_out(named, reference or named[0].label) + _families(environments(named))
     counts = [len(entry.run.seeds) for entry in named]
     out += [ONE_SEED] if min(counts) == 1 else []
-    return [*out, FEW_SEEDS] if any(1 < n < 10 for n in counts) else out
+    if not any(1 < n < 10 for n in counts):
+        return out
+    has_p = any(len(here) > 1 for here in environments(named).values())
+    return [*out, FEW_SEEDS + NO_PROOF if has_p else FEW_SEEDS]
 
 
 def _few_evaluations(named: Sequence[Entry]) -> list[str]:

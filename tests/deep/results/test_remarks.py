@@ -144,4 +144,12 @@ def test_a_final_return_over_fewer_than_ten_evaluations_is_said(tmp_path):
 
 
 def test_three_seeds_are_said_to_give_wide_intervals(two_runs):
-    assert "Few seeds: such intervals are wide" in remarks(named(two_runs))[-1]
+    said = remarks(named(two_runs))[-1]
+    assert "Few seeds: such intervals are wide" in said
+    assert "P = 1.00 [1.00, 1.00] is not proof" in said
+
+
+def test_of_a_single_algorithm_no_probability_is_spoken_of(two_runs):
+    said = remarks(named(two_runs[:1]))[-1]
+    assert "Few seeds: such intervals are wide" in said
+    assert "P = " not in said
