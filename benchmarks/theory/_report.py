@@ -45,8 +45,9 @@ ABOUT_DENSE = """## Small and dense
 Written by `python -m benchmarks.theory.dense`, all in one process: Garnets whose rows reach all states, 10
 actions (4 in stacks), accuracy 1e-8. Times are the least CPU times of so many turns, for each MDP. "pi" is
 quantecon's default, policy iteration by LAPACK, which has no tolerance; "mpi" its modified policy iteration,
-whose stopping rule is below rounding at gamma 0.9999. Bold: a peer whose true error is above 1e-8; it does
-not count for the ratio. Dense MDPs further up are older."""
+whose stopping rule is below rounding at gamma 0.9999. Bold: a peer that is further than
+1e-8 from our value, our own bound added to it; it does not count for the ratio. Dense MDPs further up are
+older."""
 DENSE_HEAD = (
     "| MDPs | ours, us | pi, us | mpi, us | ratio | turns | bound | errors of the peers | method |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
