@@ -1,8 +1,9 @@
 """What the rows of the design space learn: `python -m benchmarks.deep.rows [TASK ...]`.
 
-Each task is one `virel train` with the settings of its preset in `out/rows`, three seeds. On
-InvertedDoublePendulum-v5 on-policy rows see normalised observations, an option of the run. Finished tasks are
-skipped and interrupted ones resumed. `--reached` ends a run once the seeds' last evaluations reach the goal.
+Each task is one `virel train` with the settings of its preset in `out/rows`, three seeds. On-policy rows see
+normalised observations on InvertedDoublePendulum-v5, `erpg` on Pendulum-v1, too: an option of the run.
+Finished tasks are skipped and interrupted ones resumed. `--reached` ends a run once the seeds' last
+evaluations reach the goal.
 `--table` trains nothing and prints what there is as Markdown.
 `python -m benchmarks.archive pack rows` keeps the runs in `results/`.
 """
@@ -55,7 +56,8 @@ TASKS = [
     *[Task(preset, "InvertedPendulum-v5", 200_000, 950.0) for preset in ON_POLICY],
     *[Task(preset, "CartPole-v1", 50_000, 475.0) for preset in ("sac", "mpo")],
     *[Task(preset, "Pendulum-v1", 20_000, -200.0) for preset in OFF_POLICY],
-    *[Task(preset, "Pendulum-v1", 200_000, -200.0) for preset in ON_POLICY],
+    Task("vmpo", "Pendulum-v1", 200_000, -200.0),
+    Task("erpg", "Pendulum-v1", 200_000, -200.0, ("--normalize",)),
     *[Task(preset, "InvertedDoublePendulum-v5", 200_000, 9000.0, ("--normalize",)) for preset in ON_POLICY],
     *[Task(preset, "InvertedDoublePendulum-v5", 50_000, 9000.0) for preset in OFF_POLICY],
 ]

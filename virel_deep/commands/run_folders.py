@@ -107,7 +107,7 @@ def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
         log_every=whole_interval(LOG_EVERY, copies),
         device=device,
-        precision=_precision(options.precision, device),
+        precision=_precision(options.precision, device, options.threads),
         prior_run=None if options.prior is None else str(options.prior.resolve()),
         **of_environment,
         **_intervals(options, copies),
@@ -224,7 +224,10 @@ def _device(name: str) -> str:
     return name
 
 
-def _precision(precision: Precision, device: str) -> Precision:
+def _precision(precision: Precision, device: str, threads: int) -> Precision:
+    """Precision of a run; what `auto` measures is computed with as many threads as training will have."""
     from virel_deep.networks.precision import chosen  # noqa: PLC0415  (brings torch)
+    from virel_deep.run.threads import computing_threads  # noqa: PLC0415  (brings torch)
 
-    return chosen(precision, device)
+    with computing_threads(max(1, threads)):  # fewer are refused with the other settings
+        return chosen(precision, device)

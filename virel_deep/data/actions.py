@@ -62,10 +62,10 @@ class ActionChoice:
 
     def __init__(self, space: Any) -> None:
         """Read number and first of the actions of a Gymnasium `Discrete` space."""
-        self.size, self.start = int(space.n), int(space.start)
+        self.size, self.start, self._type = int(space.n), int(space.start), space.dtype
 
-    def from_unit(self, action: Floats) -> NDArray[np.int64]:
-        """Map one-hot vectors `[..., A]` to the environment's actions `[...]`, whole numbers.
+    def from_unit(self, action: Floats) -> NDArray[Any]:
+        """Map one-hot vectors `[..., A]` to the environment's actions `[...]`, whole numbers of its type.
 
         Raises:
             InputError: a vector of `action` does not have a single 1 among zeros.
@@ -73,7 +73,7 @@ class ActionChoice:
         chosen = action == 1
         if not (bool((chosen.sum(-1) == 1).all()) and bool((chosen | (action == 0)).all())):
             raise InputError(f"`action` must be one-hot vectors, one 1 among zeros; found {action.tolist()}")
-        index: NDArray[np.int64] = chosen.argmax(-1) + self.start
+        index: NDArray[Any] = (chosen.argmax(-1) + self.start).astype(self._type)
         return index
 
 

@@ -19,7 +19,7 @@ from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.functions import function_of
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import close_quietly, raise_if_asked
-from virel_deep.data.returned import Unusable, parts_of_step
+from virel_deep.data.returned import Unusable, checked_reward, parts_of_step
 
 STEPS = 60
 """Steps of each trial episode, or to its end."""
@@ -136,11 +136,12 @@ def _trial(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
         action = actions.from_unit(unit[None])[0]
         try:
             observation, reward, terminated, truncated, _ = parts_of_step(env.step(action))
+            reward = checked_reward(reward)
         except BaseException as error:
             raise_if_asked(error)
             raise (FirstStepError(error) if not trial.rewards else error) from None
         trial.observations.append(np.array(observation))
-        trial.rewards.append(float(reward))
+        trial.rewards.append(reward)
         if terminated or truncated:
             break
     return trial

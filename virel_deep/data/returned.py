@@ -27,7 +27,7 @@ def checked_step(returned: Any, wanted: NDArray[Any]) -> Returned:
     """
     seen, reward, terminated, truncated, _ = parts_of_step(returned)
     if type(reward) is not float:
-        reward = _reward(reward)
+        reward = checked_reward(reward)
     if type(terminated) is not bool:
         terminated = _flag(terminated, "terminated")
     if type(truncated) is not bool:
@@ -103,8 +103,12 @@ def described(value: Any) -> str:
     return f"{type(value).__name__} {str(value)[:40]!r}"
 
 
-def _reward(reward: Any) -> float:
-    """Check that a reward is one number; an array with one entry is taken."""
+def checked_reward(reward: Any) -> float:
+    """Check that a reward is one number; an array with one entry is taken.
+
+    Raises:
+        Unusable: it is something else.
+    """
     values = np.asarray(reward)
     if values.size != 1 or values.dtype.kind not in "biuf":
         raise Unusable(f"its step() must return a number as reward; it returned {described(reward)}")

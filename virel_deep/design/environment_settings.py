@@ -71,7 +71,10 @@ RERPI_DOUBLE: Mapping[str, Settings] = {
     "InvertedDoublePendulum": {"target_period": 50},
 }
 """Ours (docs/benchmarks/rows.md): each copy lets Q look one step further, and an episode has 1,000."""
-ERPG_DOUBLE: Mapping[str, Settings] = {
+ERPG_PENDULUMS: Mapping[str, Settings] = {
     "InvertedDoublePendulum": {"reward_scale": 0.1, "temperature.alpha": 0.1},
+    "Pendulum": {"reward_scale": 0.1, "gamma": 0.9},
 }
-"""Ours, measured there with `--normalize`: rewards of size 1, and an entropy that outlasts V's rise."""
+"""Ours, measured there with `--normalize`: rewards of size 1, and an entropy that outlasts V's rise.
+
+On Pendulum a swing takes 20 to 40 steps: with a discount of 0.9 V stays within 10 rewards, and is learned."""

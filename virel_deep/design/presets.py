@@ -13,7 +13,7 @@ from virel_deep.design.environment_settings import (
     APP_H,
     APP_H_BETA,
     CARTPOLE,
-    ERPG_DOUBLE,
+    ERPG_PENDULUMS,
     RERPI_DOUBLE,
     SAC_2018,
     SMCP_PENDULUM,
@@ -182,7 +182,7 @@ PRESETS = {
     "erpg": Preset(
         ERPG,
         "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy",
-        ERPG_DOUBLE,
+        ERPG_PENDULUMS,
         copies=8,
     ),
     "sac-iterative": Preset(

@@ -209,8 +209,10 @@ def _plan(study: Study, reason: str | None) -> Plan:
 
 def _precision(study: Study) -> Precision:
     from virel_deep.networks.precision import chosen  # noqa: PLC0415  (brings torch)
+    from virel_deep.run.threads import computing_threads  # noqa: PLC0415  (brings torch)
 
-    return chosen(study.precision, "cpu")
+    with computing_threads(max(1, study.run.get("threads", 1))):
+        return chosen(study.precision, "cpu")
 
 
 def _write(out: Path, record: Record) -> None:

@@ -6,6 +6,7 @@ from gymnasium.spaces import Box, Discrete
 
 from tests.support.envs import Script, Walk, registered
 from virel_common.errors import InputError
+from virel_deep.data.actions import ActionChoice
 from virel_deep.data.environments import SeedEnvs
 from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.observations import observations_of
@@ -64,3 +65,10 @@ def test_either_side_may_be_discrete_alone():
     assert envs._envs[0].unwrapped.actions == [2]
     continuous = SeedEnvs(registered(Script, action=Box(-1, 1, (2,))), 1, np.random.SeedSequence(0))
     assert not continuous.discrete
+
+
+def test_actions_have_the_number_type_of_their_space():
+    space = Discrete(3, start=5, dtype=np.int32)
+    (action,) = ActionChoice(space).from_unit(np.eye(3, dtype=np.float32)[2:])
+    assert action == 7
+    assert space.contains(action)

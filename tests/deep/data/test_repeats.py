@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import sys
 import warnings
 from collections import Counter
@@ -159,6 +160,14 @@ def wrapped(wrapper, **arguments):
     return registered(Plain, max_episode_steps=50, additional_wrappers=(wrapper.wrapper_spec(**arguments),))
 
 
+class PaidInArrays(Curriculum):
+    """Keeps state from episode to episode, and returns its rewards as arrays with one entry."""
+
+    def step(self, action):
+        seen, reward, *rest = super().step(action)
+        return seen, np.array([reward]), *rest
+
+
 def looked_at(env, **config):
     return first_look(run_config("sac", env, steps=10, seeds=(0,), **config))
 
@@ -178,6 +187,7 @@ STATEFUL = [
     ),
     (lambda: registered(OwnGenerator, max_episode_steps=9), "the environment OwnGenerator keeps state"),
     (lambda: registered(Curriculum, max_episode_steps=9), "the environment Curriculum keeps state"),
+    (lambda: registered(PaidInArrays, max_episode_steps=9), "the environment PaidInArrays keeps state"),
     (lambda: registered(Remembers, max_episode_steps=9), "the environment Remembers keeps state"),
     (
         lambda: registered(RandomMap, max_episode_steps=9),
@@ -250,6 +260,20 @@ def test_an_environment_that_cannot_take_a_step_is_refused():
     rule = "`env` must be an environment that can take a step; it raised RuntimeError: no gravity at all"
     with pytest.raises(InputError, match=f"^{rule}$"):
         looked_at(registered(FailsAtStep, max_episode_steps=9))
+
+
+class PaidInWords(Plain):
+    """Its reward is no number."""
+
+    def step(self, action):
+        seen, _, *rest = super().step(action)
+        return seen, "much", *rest
+
+
+def test_an_environment_whose_first_reward_is_no_number_is_refused():
+    rule = "`env` must be an environment that can take a step; its step() must return a number as reward"
+    with pytest.raises(InputError, match=f"^{re.escape(rule)}; it returned str 'much'$"):
+        looked_at(registered(PaidInWords, max_episode_steps=9))
 
 
 def test_one_that_fails_later_is_left_to_the_training():

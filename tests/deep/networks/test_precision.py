@@ -5,10 +5,13 @@ import threading
 import pytest
 import torch
 
+from tests.support.studies import study_of
 from virel_common.errors import InputError
+from virel_deep.commands.run_folders import _precision as of_run
 from virel_deep.networks import precision
 from virel_deep.networks.precision import FLOAT32_LEVEL, WORTH_IT, chosen, products, relative_error
 from virel_deep.networks.stacks import by_compiled, by_numpy, cpu_products
+from virel_deep.study.record import _precision as of_study
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +127,27 @@ def test_torchs_precision_is_set_by_one_thread_at_a_time_and_put_back():
     thread.join(30)
     assert seen == ["medium"]
     assert torch.get_float32_matmul_precision() == before
+
+
+DECIDE = {
+    "run": lambda: of_run("auto", "cpu", 1),
+    "study": lambda: of_study(study_of(("highest", "auto"))),
+}
+
+
+@pytest.mark.parametrize("decide", DECIDE.values(), ids=DECIDE)
+def test_auto_is_measured_with_the_threads_of_the_training(monkeypatch, decide):
+    # With other threads it may choose otherwise, and on a busy machine now this, now that.
+    threads = []
+    monkeypatch.setattr(precision, "relative_error", lambda _: 1.0)
+    monkeypatch.setattr(
+        precision, "_seconds", lambda: threads.append(torch.get_num_threads()) or {"highest": 1, "medium": 1}
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert decide() == "stacked"
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1]
