@@ -225,9 +225,6 @@ def _device(name: str) -> str:
 
 
 def _precision(precision: Precision, device: str, threads: int) -> Precision:
-    """Precision of a run; what `auto` measures is computed with as many threads as training will have."""
     from virel_deep.networks.precision import chosen  # noqa: PLC0415  (brings torch)
-    from virel_deep.run.threads import computing_threads  # noqa: PLC0415  (brings torch)
 
-    with computing_threads(max(1, threads)):  # fewer are refused with the other settings
-        return chosen(precision, device)
+    return chosen(precision, device, max(1, threads))  # fewer are refused with the other settings

@@ -18,7 +18,15 @@ from virel_deep.results.tables import ScoreTable, as_rich, notes_on
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.study.jobs import Job, check_jobs, prepare, prior_job
 from virel_deep.study.plan import Study, read_study
-from virel_deep.study.record import FILE, Record, as_recorded, differing, read_record, register
+from virel_deep.study.record import (
+    FILE,
+    Record,
+    as_recorded,
+    differing,
+    precision_of,
+    read_record,
+    register,
+)
 from virel_deep.study.state import is_finished, job_state, unfinished
 
 
@@ -55,7 +63,6 @@ docs/guide/studies.md shows one from an empty folder.
 
 
 def _plan(options: PlanOptions) -> int:
-    from virel_deep.networks.precision import chosen  # noqa: PLC0415  (torch)
     from virel_deep.study.probe import probe  # noqa: PLC0415
     from virel_deep.study.status import plan_notes, plan_table  # noqa: PLC0415
 
@@ -64,7 +71,7 @@ def _plan(options: PlanOptions) -> int:
     speeds = {}
     if options.probe:
         with Console(stderr=True).status("probing") as status:
-            precision = record.precision if record else chosen(study.precision, "cpu")
+            precision = record.precision if record else precision_of(study)
             speeds = dict(
                 probe(study, jobs, precision, seen=lambda job: status.update(f"probing {job.name}"))
             )

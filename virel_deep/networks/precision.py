@@ -12,6 +12,7 @@ import torch
 from virel_common.errors import require
 from virel_deep.design.run import Precision
 from virel_deep.networks.stacks import Engine, cpu_products
+from virel_deep.networks.threads import computing_threads
 
 FLOAT32_LEVEL = 4.0
 """`medium` counts as float32 if its error is at most this many times that of `highest` (bf16: thousands)."""
@@ -34,8 +35,13 @@ def relative_error(setting: str) -> float:
 
 
 @cache
-def chosen(precision: Precision, device: str) -> Literal["highest", "medium", "stacked", "compiled"]:
+def chosen(
+    precision: Precision, device: str, threads: int = 1
+) -> Literal["highest", "medium", "stacked", "compiled"]:
     """Resolve the option `precision`; `auto` is decided by measuring this machine, once per process.
+
+    What is measured is computed with as many `threads` as the training will have: with others `medium` may
+    seem faster than it is, and on a busy machine now this, now that.
 
     On a GPU `medium` is TF32, which `auto` never takes, and there are no products by numpy.
 
@@ -48,8 +54,9 @@ def chosen(precision: Precision, device: str) -> Literal["highest", "medium", "s
         return precision
     if device != "cpu":
         return "highest"
-    accurate = relative_error("medium") <= FLOAT32_LEVEL * relative_error("highest")
-    seconds = _seconds()
+    with computing_threads(threads):
+        accurate = relative_error("medium") <= FLOAT32_LEVEL * relative_error("highest")
+        seconds = _seconds()
     return "medium" if accurate and seconds["medium"] * WORTH_IT <= seconds["highest"] else "stacked"
 
 
@@ -59,7 +66,7 @@ def products(precision: Precision, device: str) -> Iterator[None]:
 
     Acting has small products, which `medium` slows down.
     """
-    setting = chosen(precision, device)
+    setting = chosen(precision, device, torch.get_num_threads())
     if setting == "highest":
         yield
         return

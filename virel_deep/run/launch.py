@@ -155,7 +155,7 @@ def train_bundle(
         evaluated: called alike with the mean returns by seed of the evaluation after a step.
     """
     from virel_deep.data.guarded import EnvironmentFailure  # noqa: PLC0415
-    from virel_deep.run.threads import computing_threads  # noqa: PLC0415
+    from virel_deep.networks.threads import computing_threads  # noqa: PLC0415
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
     if config.precision == "compiled":  # loads SciPy's BLAS, before its threads are limited

@@ -127,7 +127,7 @@ def register(study: Study, out: Path, place: str, *, amend: str | None = None) -
         if record is None:
             rule = f"must not hold jobs without their {FILE}; choose another --out"
             require(not (out / "jobs").exists(), "out", str(out), rule)
-            record = Record((_plan(study, None),), _precision(study), run_versions())
+            record = Record((_plan(study, None),), precision_of(study), run_versions())
         elif study.sha256 != record.plans[-1].sha256:
             record = _amended(record, study, out, place, amend)
         else:
@@ -207,12 +207,11 @@ def _plan(study: Study, reason: str | None) -> Plan:
     return Plan(study.sha256, now, reason, study.text)
 
 
-def _precision(study: Study) -> Precision:
+def precision_of(study: Study) -> Precision:
+    """Precision of all runs of a study; `auto` is decided by measuring this machine."""
     from virel_deep.networks.precision import chosen  # noqa: PLC0415  (brings torch)
-    from virel_deep.run.threads import computing_threads  # noqa: PLC0415  (brings torch)
 
-    with computing_threads(max(1, study.run.get("threads", 1))):
-        return chosen(study.precision, "cpu")
+    return chosen(study.precision, "cpu", study.run.get("threads", 1))
 
 
 def _write(out: Path, record: Record) -> None:

@@ -113,7 +113,7 @@ class Ours:
         for _ in range(-(-min(ROWS, self.group.replay.capacity) // REAL)):
             self.group.replay.add(torch.from_numpy(rows[:, : self.group.replay.capacity]))
         self.group.step = STARTED
-        self.facts: dict[str, str] = {"precision": chosen(self.config.precision, self.config.device)}
+        self.facts: dict[str, str] = {"precision": chosen(self.config.precision, self.config.device, threads)}
         self.facts["rollout"] = str(getattr(self.config.algorithm.data, "length", 1))
         self.inside = 0.0
         learning = self.group.learning

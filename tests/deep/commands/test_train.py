@@ -333,7 +333,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run, capsys):
 
 
 def test_the_setting_that_the_probe_chose_is_recorded(tmp_path, monkeypatch):
-    of = {("auto", "cpu"): "medium"}
+    of = {("auto", "cpu", 1): "medium"}
     monkeypatch.setattr("virel_deep.networks.precision.chosen", lambda *asked: of[asked])
     monkeypatch.setattr("virel_deep.commands.train.train", lambda *_, **__: 0)
     run = tmp_path / "run"

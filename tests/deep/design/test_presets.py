@@ -244,6 +244,7 @@ def test_no_preset_is_without_its_line_here():
         ("vmpo", "InvertedDoublePendulum-v5", 0.1),
         ("erpg", "InvertedDoublePendulum-v5", 0.1),
         ("erpg", "InvertedPendulum-v5", 1.0),
+        ("erpg", "Pendulum-v1", 0.1),
         ("sac-v", "Humanoid-v5", 20.0),
         ("sac-v", "InvertedPendulum-v5", 1.0),
         ("sac", "Hopper-v5", 1.0),
@@ -284,6 +285,7 @@ def test_some_rows_have_settings_of_ours_for_a_task_that_was_measured():
     planner = dotted(encode(algorithm("smcp", "InvertedPendulum-v5")))
     wanted = {"learning_rate": 1e-3, "polyak": 0.05, "data.warmup": 1000, "hidden": [64, 64]}
     assert {name: planner[name] for name in wanted} == wanted
+    assert [algorithm("erpg", env).gamma for env in ("Pendulum-v1", "InvertedPendulum-v5")] == [0.9, 0.99]
     pendulum = dotted(encode(algorithm("vmpo", "Pendulum-v1")))
     assert (pendulum["prior.trust_mean"], pendulum["temperature.epsilon"]) == (0.1, 0.1)
     assert (pendulum["value.steps"], pendulum["data.epochs"], pendulum["target_period"]) == (16, 40, 40)

@@ -11,7 +11,7 @@ from virel_deep.commands.run_folders import _precision as of_run
 from virel_deep.networks import precision
 from virel_deep.networks.precision import FLOAT32_LEVEL, WORTH_IT, chosen, products, relative_error
 from virel_deep.networks.stacks import by_compiled, by_numpy, cpu_products
-from virel_deep.study.record import _precision as of_study
+from virel_deep.study.record import precision_of
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def test_torchs_precision_is_set_by_one_thread_at_a_time_and_put_back():
 
 DECIDE = {
     "run": lambda: of_run("auto", "cpu", 1),
-    "study": lambda: of_study(study_of(("highest", "auto"))),
+    "study": lambda: precision_of(study_of(("highest", "auto"))),
 }
 
 

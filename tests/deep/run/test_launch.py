@@ -15,6 +15,7 @@ from tests.support.envs import Script, registered
 from tests.support.stored_run import said
 from virel_common.signals import WARNINGS
 from virel_deep.data import presence
+from virel_deep.networks.threads import computing_threads
 from virel_deep.run import launch
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Death, Work
 from virel_deep.run.launch import train, train_bundle
@@ -26,7 +27,6 @@ from virel_deep.run.signals import (
     stop_requests,
 )
 from virel_deep.run.survey import bundles, survey
-from virel_deep.run.threads import computing_threads
 from virel_deep.run.trainer import Trainer
 from virel_deep.run.training import checkpoints
 from virel_deep.storage.checkpoint import CheckpointError, load, save
