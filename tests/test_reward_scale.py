@@ -77,3 +77,9 @@ def test_without_a_finished_job_there_is_one_line(tmp_path, capsys):
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith("benchmarks.deep.reward_scale: `runs` must hold a finished job")
     assert not (tmp_path / "f").exists()
+
+
+def test_a_study_of_something_else_is_refused(tmp_path, capsys):
+    (tmp_path / "other.toml").write_text(STUDY.replace("multiply = { reward_scale = 0.1 }", ""))
+    assert main([str(tmp_path / "other.toml"), "--runs", str(tmp_path), "--out", str(tmp_path / "f")]) == 2
+    assert "other.toml: arms` must multiply `reward_scale` by 0.1, 1, 10" in capsys.readouterr().err

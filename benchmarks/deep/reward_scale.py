@@ -22,6 +22,7 @@ from virel_common.plot_style import DPI, OKABE_ITO, STYLE, UNDATED, style
 from virel_deep.results.statistics import Estimate, Scores, iqm_interval
 from virel_deep.run.folder import read_config
 from virel_deep.run.metrics import read_rows
+from virel_deep.study.arms import Arm
 from virel_deep.study.jobs import job_folder
 from virel_deep.study.plan import read_study
 from virel_deep.study.scores import Result, read_results
@@ -63,9 +64,14 @@ def points(study_file: Path, runs: Path) -> list[Point]:
     """What the finished jobs of a study of reward scales show.
 
     Raises:
-        InputError: no job is finished, or a file is damaged.
+        InputError: its arms have other factors, no job is finished, or a file is damaged.
     """
     study = read_study(study_file)
+    factors = sorted({_factor(arm) for arm in study.arms.values()})
+    rule = (
+        f"must multiply `reward_scale` by {', '.join(f'{x:g}' for x in FACTORS)}, some arms by other than 1"
+    )
+    require(set(factors) <= set(FACTORS) and len(factors) > 1, f"{study_file}: arms", factors, rule)
     found = [_point(runs, one) for one in read_results(runs, study) if one.complete]
     require(bool(found), "runs", str(runs), f"must hold a finished job of {study_file}")
     return found
@@ -76,8 +82,11 @@ def _point(runs: Path, result: Result) -> Point:
     area = np.array(list(result.scores("area").values()))
     algorithm = arm.name.partition("-scale-")[0]
     temperature = float(np.median(_temperatures(job_folder(runs, result.job))))
-    factor = arm.multiply.get("reward_scale", 1.0)
-    return Point(result.job.env.name, algorithm, factor, iqm_interval([area]), temperature)
+    return Point(result.job.env.name, algorithm, _factor(arm), iqm_interval([area]), temperature)
+
+
+def _factor(arm: Arm) -> float:
+    return arm.multiply.get("reward_scale", 1.0)
 
 
 def _temperatures(run: Path) -> Scores:
