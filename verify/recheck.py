@@ -20,6 +20,7 @@ or not what the results say. See docs/certificates.md.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,6 +61,9 @@ def main_recheck(argv: Sequence[str]) -> int:
         return options if isinstance(options, int) else run(options)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader has closed the pipe, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 if __name__ == "__main__":

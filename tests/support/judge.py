@@ -18,7 +18,7 @@ from verify.checker.second.deciding import certificate_holds
 from verify.checker.second.errors import CannotDecide, Wrong
 from verify.checker.second.numbers_with_h import Pair, Rationals
 from verify.checker.second.point import Point
-from verify.checker.second.table import formula_of, rules
+from verify.checker.second.table import definitions, formula_of, rules
 
 PRECISIONS = (300, 1200, 4800)
 MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
@@ -154,14 +154,40 @@ def is_true(raw):
 
 
 def n_distinct(raw):
-    """Number of distinct instances in a file, of whatever claims, by the values of their numbers."""
-
-    def plain(x):
-        if isinstance(x, dict):
-            return sorted((key, plain(y)) for key, y in x.items())
-        if isinstance(x, list):
-            return [plain(y) for y in x]
-        return str(Fraction(x)) if isinstance(x, str) and re.fullmatch(r"-?\d+(/\d+)?", x) else x
-
+    """Number of distinct instances in a file, of whatever claims, by the numbers that formulas ask for."""
     entries = json.loads(raw)["certificates"]
-    return len({json.dumps([x["claim"], x["form"], plain(x["instance"])]) for x in entries})
+    return len({repr((x["claim"], x["form"], asked_for(x))) for x in entries})
+
+
+def asked_for(entry):
+    """Parts of an instance that the formulas of its claim ask for, and successors if one is about them."""
+    parts, *facts = rules()[f"{entry['claim']} {entry['form']}"]
+    if "model" in parts.split():
+        return entry["instance"]["model"]
+    point = Point(entry["instance"], parts.split())
+    names = set().union(*(_words(formula_of(fact)) for fact in facts))
+    roots, walks = "ends" in parts.split(), bool(names & {"chance_of_walk", "total", "product"})
+    names = names | {"q", "r", "gamma"} if roots else names
+    names = names | {"p0", "horizon"} if walks else names
+    known = [(name, _numbers(x)) for name, x in sorted(point.base.items()) if name in names and name != "h"]
+    known = [(name, x) for name, x in known if name not in {"ends", "low", "high"}]
+    if point.model is None:
+        return known
+    ahead = [sorted(row) for row in point.model.rows] if walks or roots or names & {"E", "into"} else []
+    return point.model.states, ahead, known
+
+
+def _words(tree):
+    """Names in a formula and in the definitions that it uses; `one` is 1, whatever the reward."""
+    kind, *rest = tree
+    if kind == "number":
+        return set()
+    if kind in {"name", "call"}:
+        name, args = rest[0], rest[1] if kind == "call" else ()
+        inner = _words(definitions()[name][1]) if name in definitions() and name != "one" else set()
+        return {name}.union(inner, *map(_words, args))
+    return set().union(*map(_words, rest))
+
+
+def _numbers(x):
+    return [_numbers(y) for y in x] if isinstance(x, list) else str(x.a)

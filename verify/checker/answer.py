@@ -145,7 +145,8 @@ def _bind(path: Path, found: dict[str, Answer], work: Any) -> None:
     wrong = mismatches(rows, {x.name: found[str(x)] for x in beside})
     wrong = wrong or ["no certificates beside it"] * (not beside)
     failed = failures(rows)
-    found[str(path)] |= {"claims": len(rows), "files": len(beside), "mismatches": wrong, "failed": failed}
+    found[str(path)] |= {"claims": len(rows), "alone": sum(not x["certificates"] for x in rows)}
+    found[str(path)] |= {"files": len(beside), "mismatches": wrong, "failed": failed}
     if wrong:
         found[str(path)] |= {"status": 2, "why": "its rows are not what is beside it"}
     elif failed:
@@ -170,20 +171,30 @@ def _print_text(found: dict[str, Answer]) -> None:
     """Print what is proved to standard output, and what is not accepted, one line each, to standard error."""
     for path, x in found.items():
         if "statements" in x:
-            print("\n".join([path, *_lines_of(x)]))  # noqa: T201
+            print("\n".join([_shown(path), *_lines_of(x)]))  # noqa: T201
     for path, x in found.items():
         if "statements" not in x:
-            good = f"its {x.get('claims')} rows and the {x.get('files')} files beside it agree"
-            line = _refused(x) if x["status"] else good
-            print(f"{path}: {line}", file=sys.stderr if x["status"] else sys.stdout)
+            line = _refused(x) if x["status"] else _agreed(x)
+            print(f"{_shown(path)}: {line}", file=sys.stderr if x["status"] else sys.stdout)
         for why in x.get("mismatches", []):
-            print(f"{path}: {ascii(why)[1:-1]}", file=sys.stderr)  # noqa: T201
+            print(f"{_shown(path)}: {ascii(why)[1:-1]}", file=sys.stderr)  # noqa: T201
     proved = [x for x in found.values() if "statements" in x]
     if proved:
         n, n_files = sum(y["certificates"] for x in proved for y in x["statements"]), len(proved)
         count = f"{n} certificate{'s' * (n != 1)} in {n_files} file{'s' * (n_files != 1)}"
         print(f"{count}, all true by the formulas of statements.toml,")  # noqa: T201
         print(f"SHA-256 {hashlib.sha256(SOURCE).hexdigest()}")  # noqa: T201
+
+
+def _shown(path: str) -> str:
+    """A file's name without line breaks and what else a terminal obeys: these are escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)
+
+
+def _agreed(x: Answer) -> str:
+    """What can be said of a `results.json` that fits the files beside it."""
+    alone = f"; {x['alone']} rows have no certificate, and are the word of who wrote them" * bool(x["alone"])
+    return f"its {x['claims']} rows and the {x['files']} files beside it agree{alone}"
 
 
 def _refused(x: Answer) -> str:

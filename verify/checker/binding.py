@@ -6,13 +6,15 @@ proofs and against the steps that the row itself says fail; without either, noth
 """
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 from .formulas import TABLE
-from .limits import need
+from .limits import MAX_ITEMS, need
 from .proving import CLAIMS
+from .reading import reject_number
 
 Row = dict[str, Any]
 """A claim's id, verdict, certificates and steps in `results.json`."""
@@ -21,6 +23,10 @@ FIELDS = {"claim": str, "form": str, "file": str, "sha256": str, "refutes": bool
 COUNTS = ("certified", "undecided")
 REFUTATIONS = {f"{x} {key.split()[-1]}" for key in TABLE["refutations"] for x in key.split()[:-1]}
 """The claims and forms whose certificates refute."""
+FORMS: defaultdict[str, set[str]] = defaultdict(set)
+"""The forms of each claim that has formulas."""
+for _claim, _form in map(str.split, CLAIMS):
+    FORMS[_claim].add(_form)
 
 
 def read_rows(raw: bytes) -> list[Row] | None:
@@ -32,13 +38,20 @@ def read_rows(raw: bytes) -> list[Row] | None:
     if b'"claims"' not in raw:
         return None
     try:
-        data = json.loads(raw)
+        data = json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=reject_number)
     except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or "claims" not in data or "certificates" in data:
         return None
     need(isinstance(data["claims"], list), "`claims` is not a list of rows", 2)
+    need(len(data["claims"]) <= MAX_ITEMS, f"more than {MAX_ITEMS} rows", 2)
     return list(map(_row, data["claims"]))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    """JSON object without a key that is there twice."""
+    need(len(dict(pairs)) == len(pairs), "a JSON object has the same key twice", 2)
+    return dict(pairs)
 
 
 def _row(row: Any) -> Row:
@@ -50,6 +63,7 @@ def _row(row: Any) -> Row:
         items = row.get(key, [])
         ok = isinstance(items, list) and all(isinstance(x, dict) for x in items)
         need(ok, f"{row['id']}: `{key}` is not a list of objects", 2)
+        need(len(items) <= MAX_ITEMS, f"{row['id']}: `{key}` has more than {MAX_ITEMS} entries", 2)
     for x in row.get("certificates", []):
         need("sha256" in x, f"{row['id']}: no `sha256` of its files: certify again with this version", 2)
         ok = all(type(x.get(key)) is kind for key, kind in FIELDS.items())
@@ -74,8 +88,8 @@ def mismatches(rows: list[Row], found: dict[str, Any]) -> list[str]:
     entries = [x for row in rows for x in row["certificates"]]
     names = [x["file"] for x in entries if x["file"]]
     ids = [row["id"] for row in rows]
-    twice = [f"{x}: two rows" for x in sorted({x for x in ids if ids.count(x) > 1})]
-    shared = [f"{x}: a file of two rows" for x in sorted({x for x in names if names.count(x) > 1})]
+    twice = [f"{x}: two rows" for x, n in sorted(Counter(ids).items()) if n > 1]
+    shared = [f"{x}: a file of two rows" for x, n in sorted(Counter(names).items()) if n > 1]
     extra = [f"{name}: a file of no row" for name in sorted(set(found) - set(names))]
     return [*twice, *shared, *extra, *chain.from_iterable(_of_row(row, found) for row in rows)]
 
@@ -85,8 +99,7 @@ def _of_row(row: Row, found: dict[str, Any]) -> Iterator[str]:
     forms = [x["form"] for x in row["certificates"]]
     if len(set(forms)) < len(forms):
         yield f"{row['id']}: two certificates of one form"
-    wanted = {form for claim, form in map(str.split, CLAIMS) if claim == row["id"]}
-    if missing := sorted(wanted - set(forms)):
+    if missing := sorted(FORMS[row["id"]] - set(forms)) if row["id"] in FORMS else []:
         yield f"{row['id']}: no entry for {', '.join(missing)}"
     for why in _of_verdict(row):
         yield f"{row['id']}: {row['verdict']}, {why}"

@@ -28,7 +28,7 @@ from .algebra import (
     total,
     xlog,
 )
-from .limits import MAX_ENTRIES, need
+from .limits import MAX_ENTRIES, need, within
 from .reading import numbers, unpacked
 
 SOURCE = Path(__file__).parent.with_name("statements.toml").read_bytes()
@@ -85,6 +85,14 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "discount": lambda p: 0 <= p[0] < 1,
 }
 """Conditions on a part: on all its numbers, or on those of each state if it is over pairs."""
+MUST_BE = {
+    "positive": "above 0",
+    "chances": "probabilities that sum to 1",
+    "about": "probabilities that sum to 1 within 1e-8",
+    "whole": "a whole number below 100",
+    "discount": "at least 0 and below 1",
+}
+"""The same conditions in words."""
 
 
 class Instance:
@@ -100,7 +108,8 @@ class Instance:
         self.known: dict[str, Any] = {"h": H}
         for name in parts:
             kind, *rules = TABLE["parts"][name].split()
-            self.known[name] = self.read(data[name], kind, rules)
+            with within(f"`{name}`"):
+                self.known[name] = self.read(data[name], kind, rules)
         self.walks = [(x, [i]) for s, x in enumerate(self.known.get("p0", [])) for i in self.own[s]]
         for _ in range(1, int(self.known.get("horizon", 1))):
             n_walks = sum(len(self.own[t]) for _, path in self.walks for t, _ in self.rows[path[-1]])
@@ -117,7 +126,9 @@ class Instance:
         size = {"one": 1, "pairs": len(self.of), "states": len(self.own)}.get(kind)
         x = numbers([data] if kind == "one" else data, size)
         groups = [[x[i] for i in own] for own in self.own] if kind == "pairs" else [x]
-        need(all(RULES[rule](p) for rule in rules for p in groups), f"a part breaks a rule of {rules}", 2)
+        for rule in rules:
+            for p in groups:
+                need(RULES[rule](p), f"must be {MUST_BE[rule]}; found {', '.join(map(str, p))[:60]}", 2)
         return x[0] if kind == "one" else Many(kind, x)
 
     def read_mdp(self, m: Any, *, exact: bool) -> None:
@@ -130,18 +141,27 @@ class Instance:
             r, p = m["pairs"]["r"], m["pairs"]["p"]
         n, p, spans = m["n_states"], numbers(p, len(to)), list(pairwise(accumulate(size, initial=0)))
         ok = all(type(x) is int for x in (n, m["n_actions"], *of, *act, *to)) and 0 < n <= len(of)
-        ok = ok and (len(to) <= MAX_ENTRIES or not exact) and spans[-1][1] == len(to) and min(p) > 0
-        ok = ok and set(of) == set(range(n)) >= set(to) and 0 <= min(act) <= max(act) < m["n_actions"]
+        need(ok, "numbers of states and actions must be whole, with a pair for each state", 2)
+        ok = set(of) == set(range(n)) >= set(to)
+        need(ok, f"`pairs` must be of all states from 0 to {n - 1}, and lead to these alone", 2)
         need(
-            ok and all(x < y for x, y in pairwise(zip(of, act, strict=True))), "pairs invalid or unsorted", 2
+            0 <= min(act) <= max(act) < m["n_actions"],
+            "actions must be from 0 to `n_actions` - 1",
+            2,
         )
+        need(all(x < y for x, y in pairwise(zip(of, act, strict=True))), "`pairs` must be in rising order", 2)
+        need(len(to) <= MAX_ENTRIES or not exact, f"more than {MAX_ENTRIES} transitions", 2)
+        need(spans[-1][1] == len(to) and min(p) > 0, "chances must be above 0, one for each successor", 2)
         self.of, self.own = of, [list(own) for _, own in groupby(range(len(of)), key=of.__getitem__)]
         self.rows = [list(zip(to[i:j], p[i:j], strict=True)) for i, j in spans]
         need(all(len(dict(row)) == len(row) > 0 for row in self.rows), "a row is empty or has duplicates", 2)
         rule = "chances" if exact else "about"
         need(all(RULES[rule]([p for _, p in row]) for row in self.rows), "a row's sum is not 1", 2)
-        self.known |= {"r": self.read(r, "pairs"), "gamma": self.read(m["gamma"], "one", ["discount"])}
-        self.known["p0"] = self.read(m["initial"], "states", [rule])
+        for name, x, *how in (("r", r, "pairs"), ("gamma", m["gamma"], "one", "discount")):
+            with within(f"`{name}`"):
+                self.known[name] = self.read(x, how[0], how[1:])
+        with within("`initial`"):
+            self.known["p0"] = self.read(m["initial"], "states", [rule])
 
     def value(self, node: Any, local: dict[str, Any]) -> Any:
         """Evaluate a formula's syntax tree; `local` are the arguments of the definition that it stands in."""
@@ -167,7 +187,8 @@ class Instance:
         kinds = {x.kind for x in args if isinstance(x, Many)}
         if not kinds:
             return function(*args)
-        kind = "pairs" if kinds == {"pairs", "states"} else kinds.pop()
+        need(len(kinds) == 1 or kinds == {"pairs", "states"}, f"tables over {sorted(kinds)} do not meet", 2)
+        kind = "pairs" if len(kinds) == 2 else kinds.pop()
         up = [Many(kind, [x[s] for s in self.of]) if getattr(x, "kind", kind) != kind else x for x in args]
         size = max(len(x) for x in up if isinstance(x, Many))
         columns = [x if isinstance(x, Many) else [x] * size for x in up]

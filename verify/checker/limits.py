@@ -5,8 +5,11 @@ it is built. `child` is the belt beside these braces: it ends a process that doe
 """
 
 import resource
+import struct
 import time
-from contextlib import suppress
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MAX_BYTES = 1 << 28
@@ -53,6 +56,31 @@ def need(ok: object, why: str = "", status: int = 1) -> None:
         raise Rejected(f"undecided: out of time, after {MAX_SECONDS} seconds", 1)
     if not ok:
         raise Rejected(why, status)
+
+
+WRONG_SHAPE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    zlib.error,
+    struct.error,
+)
+"""What malformed data raise."""
+
+
+@contextmanager
+def within(what: str) -> Iterator[None]:
+    """Put `what`, the part of a file that is read, before why it is rejected; reject malformed data."""
+    try:
+        yield
+    except Rejected as rejected:
+        why, status = rejected.args
+        raise Rejected(f"{what}: {why}", status) from None
+    except WRONG_SHAPE as error:
+        raise Rejected(f"{what}: malformed: {type(error).__name__}: {str(error)[:80]}", 2) from None
 
 
 def start_clock() -> None:

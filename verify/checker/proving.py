@@ -1,14 +1,13 @@
 """Proofs: every fact that a certificate claims of its instance, and every certificate of a file."""
 
 import ast
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .algebra import enclosure, settle, start, zero
+from .content import digest_of
 from .formulas import TABLE, Instance, parsed
-from .limits import MAX_ITEMS, Rejected, need, start_clock
+from .limits import MAX_ITEMS, Rejected, need, start_clock, within
 from .reading import Read, content_digest, interval, parse, read_bytes
 from .temperatures import isolate
 
@@ -38,19 +37,10 @@ def prove_identity(differences: list[Any], result: Any) -> None:
         need(low <= 0 <= high and (high - low) * 2 ** (bits // 2) <= 1, f"{bits} bits: too wide or without 0")
 
 
+PER_DIRECTION = {"dv", "dzeta", "omega", "gram_inverse"}
+"""Parts with one entry per feature, where there are features."""
 CLAIMS = {f"{x} {key.split()[-1]}": rule for key, rule in TABLE["claims"].items() for x in key.split()[:-1]}
 """The parts and facts of every claim and form: a key of the table may name several claims."""
-WRONG_SHAPE = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    zlib.error,
-    struct.error,
-)
-"""What malformed data raise."""
 
 
 def check(entry: Any) -> Instance:
@@ -66,17 +56,26 @@ def check(entry: Any) -> Instance:
     if "ends" in point.known:
         isolate(point)
     known, rows = point.known, point.known.get("features", point.known.get("tables", [0, 0])[1:])
-    why = "`dv` and `dzeta` must have one row per direction"
-    need(all(len(known[name]) == len(rows) for name in ("dv", "dzeta") if name in known), why, 2)
-    for fact, result in zip(map(parsed, facts), entry["result"], strict=True):
-        differences: list[Any] = []
-        for j in range(len(rows)):
-            point.known = known | {"j": j}
-            x = point.value(ast.BinOp(fact.left, ast.Sub(), fact.comparators[0]), {})
-            differences += x if isinstance(x, list) else [x]
-        need(differences, "a fact claims nothing: no components", 2)
-        prove(type(fact.ops[0]), differences, result)
+    for part in PER_DIRECTION & known.keys():
+        need(len(known[part]) == len(rows), f"`{part}` must have {len(rows)} entries, one per direction", 2)
+    n, results = len(facts), entry["result"]
+    need(isinstance(results, list) and len(results) == n, f"`result` must be a list of {n}, one per fact", 2)
+    for text, result in zip(facts, results, strict=True):
+        with within(text):
+            prove(type(parsed(text).ops[0]), differences_of(point, parsed(text), known, len(rows)), result)
+    point.known = known
     return point
+
+
+def differences_of(point: Instance, fact: Any, known: dict[str, Any], n_rows: int) -> list[Any]:
+    """Left side minus right side of a fact, over all directions or steps."""
+    out: list[Any] = []
+    for j in range(n_rows):
+        point.known = known | {"j": j}
+        x = point.value(ast.BinOp(fact.left, ast.Sub(), fact.comparators[0]), {})
+        out += x if isinstance(x, list) else [x]
+    need(out, "it claims nothing: no components", 2)
+    return out
 
 
 class Proved(NamedTuple):
@@ -91,20 +90,21 @@ class Proved(NamedTuple):
     delta: str = ""
     """How far from optimal a solver's policy is at most, as a fraction; empty for other certificates."""
     trivial: str = ""
-    """How far from optimal any policy of that MDP is at most: twice the largest reward over `1 - norm`."""
+    """How far from optimal any policy of that MDP is at most, by its least and largest reward."""
+
+
+def instance_digest(name: str, instance: Any) -> str:
+    """Digest of what a claim's formulas read of an instance; `name` is its id and form."""
+    return digest_of(Instance(instance, CLAIMS[name][0].split()), CLAIMS[name])
 
 
 def proved(entry: Any) -> Proved:
     """Prove one certificate, and say of what."""
-    point = check(entry)
-    instance = entry["instance"]
-    out = Proved(entry["claim"], entry["form"], content_digest(instance))
-    if "model" not in instance:
-        return out
-    trivial = point.value(parsed("2 * max(abs(r)) / (1 - norm)"), {})
-    return out._replace(
-        problem=content_digest(instance["model"]), delta=str(point.known["delta"]), trivial=str(trivial)
-    )
+    point, claim, form = check(entry), entry["claim"], entry["form"]
+    if "model" not in entry["instance"]:
+        return Proved(claim, form, digest_of(point, CLAIMS[f"{claim} {form}"]))
+    problem, trivial = content_digest(entry["instance"]["model"]), point.value(parsed("any_policy"), {})
+    return Proved(claim, form, problem, problem, str(point.known["delta"]), str(trivial))
 
 
 def prove_all(raw: bytes) -> tuple[str, list[Proved]]:
@@ -113,23 +113,21 @@ def prove_all(raw: bytes) -> tuple[str, list[Proved]]:
     Raises:
         Rejected: if one is not true, or the file is not a file of certificates.
     """
-    where = ""
-    try:
+    out: list[Proved] = []
+    with within("the file"):
         data = parse(raw)
-        entries, versions, out = data["certificates"], data["versions"], []
-        need(isinstance(entries, list) and 0 < len(entries) <= MAX_ITEMS, "no certificates, or too many", 2)
+        entries, versions = data["certificates"], data["versions"]
+        need(isinstance(entries, list), "`certificates` must be a list", 2)
+        need(0 < len(entries) <= MAX_ITEMS, f"no certificates, or more than {MAX_ITEMS}", 2)
         need(all(isinstance(versions[key], str) for key in versions), "`versions` must hold texts", 2)
-        for k, entry in enumerate(entries):
-            where = f"certificate {k}: "
-            out.append(proved(entry))
-        unread = [key for read in Read.every for key in read.unread]
-        need(not unread, f"the file has a key that no claim uses: {unread[:1]}", 2)
-    except Rejected as rejected:
-        raise Rejected(where + rejected.args[0], rejected.args[1]) from None
-    except MemoryError:
-        raise Rejected(f"{where}undecided: out of memory", 1) from None
-    except WRONG_SHAPE as error:
-        raise Rejected(f"{where}malformed: {type(error).__name__}: {str(error)[:80]}", 2) from None
+    for k, entry in enumerate(entries):
+        try:
+            with within(f"certificate {k}"):
+                out.append(proved(entry))
+        except MemoryError:
+            raise Rejected(f"certificate {k}: undecided: out of memory", 1) from None
+    unread = [key for read in Read.every for key in read.unread]
+    need(not unread, f"the file has a key that no claim uses: {unread[:1]}", 2)
     return data["sha256"], out
 
 

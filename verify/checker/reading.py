@@ -50,7 +50,8 @@ class Read(dict[str, Any]):
         self.every.append(self)
 
     def __getitem__(self, key: str) -> Any:
-        """Return the value of a key, and mark the key as read."""
+        """Return the value of a key, and mark the key as read; reject the file if it is missing."""
+        need(key in self, f"the key `{key}` is missing", 2)
         self.unread.discard(key)
         return super().__getitem__(key)
 
@@ -101,10 +102,10 @@ def parse(raw: bytes) -> Any:
     """Parse a certificate file and check its schema and its hash."""
     measure(raw)
     Read.every.clear()
-    data = json.loads(raw, parse_float=reject_number, parse_constant=reject_number, object_pairs_hook=Read)
-    need(
-        isinstance(data, Read) and data["schema"] == SCHEMA, f"`schema` must be {SCHEMA}, of this version", 2
-    )
+    text = raw.decode("ascii")  # of bytes, `loads` would guess an encoding
+    data = json.loads(text, parse_float=reject_number, parse_constant=reject_number, object_pairs_hook=Read)
+    need(isinstance(data, Read), "a certificate file is one JSON object", 2)
+    need(data["schema"] == SCHEMA, f"`schema` must be {SCHEMA}, of this version", 2)
     claimed = data["sha256"]
     body = {key: x for key, x in data.items() if key != "sha256"}
     need(_digest(body) == claimed, "the content does not match `sha256`", 2)
@@ -143,12 +144,14 @@ def numbers(data: Any, size: int | None = None) -> list[fmpq]:
     if isinstance(data, str):
         return [fmpq(*x.as_integer_ratio()) for x in _sized(unpacked(data, "d"), size)]
     for x in _sized(data, size):
-        need(NUMBER.fullmatch(x), f"not a fraction such as -3/4: {str(x)[:40]!r}", 2)
+        ok = isinstance(x, str) and NUMBER.fullmatch(x)
+        need(ok, f"must be a text with a fraction such as -3/4; found {str(x)[:40]!r}", 2)
     return list(map(fmpq, data))
 
 
 def _sized(data: Any, size: int | None) -> list[Any]:
-    need(isinstance(data, list) and size in (None, len(data)), f"not a list of {size or 'any'} numbers", 2)
+    need(isinstance(data, list), f"must be a list of numbers; found {str(data)[:40]!r}", 2)
+    need(size in (None, len(data)), f"must have {size} numbers; found {len(data)}", 2)
     return list(data)
 
 

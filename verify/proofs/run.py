@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from verify.arithmetic.instance import Exact
+from verify.checker.limits import Rejected
+from verify.checker.proving import instance_digest, recheck
 from verify.engine.claim import Claim
 from verify.engine.registry import select
 from verify.engine.runner import run_check
@@ -87,6 +89,8 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
         reasons = [NO_INSTANCE]
     path = out / f"{claim.id}-{job.form}.json"
     digest = write(path, proofs) if proofs else ""
+    if digest and (why := _refused(path)):
+        proofs, reasons, digest = [], [why], ""
     return Certified(
         claim.id,
         job.form,
@@ -99,6 +103,16 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
         trivial,
         digest,
     )
+
+
+def _refused(path: Path) -> str:
+    """Why the checker, which proves identities by algebra, does not accept a file, which is then removed."""
+    try:
+        recheck(path)
+    except Rejected as rejected:
+        path.unlink()
+        return f"`virel recheck` does not accept the file: {rejected.args[0]}"
+    return ""
 
 
 def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
@@ -116,7 +130,7 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
         n_drawn = max(round(1.25 * min((n_instances - counted) / rate, 4 * n_instances)), LEAST_DRAWN)
         for instance in draw(job.instances_of(claim), seed=seed + k * STRIDE, n=n_drawn):
             x, reason = _prepared(job, instance)
-            key = "" if x is None else json.dumps(x.as_json(*job.parts), sort_keys=True)
+            key = "" if x is None else instance_digest(f"{claim.id} {job.form}", x.as_json(*job.parts))
             if key and (key in proofs or key in trivial):
                 continue
             found = Undecided(claim.id, job.form, reason) if x is None else _proof(job, claim.id, x)

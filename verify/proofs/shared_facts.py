@@ -11,7 +11,7 @@ from flint import arb, fmpq
 from verify.arithmetic import exact
 from verify.arithmetic.balls import exp, log, total
 from verify.arithmetic.instance import Exact
-from verify.proofs.facts import Differences, above, equal, given
+from verify.proofs.facts import Differences, above, at_least, equal, given
 
 
 def rational(differences: Callable[[Exact], Sequence[fmpq | int]]) -> Differences:
@@ -63,6 +63,11 @@ POSITIVE_OPTIMUM = given(above(least_of_optimum))
 V_OF_PI = given(equal(value_of("pi")))
 V_OF_PI_THETA = given(equal(value_of("pi_theta")))
 IS_VISITS = given(equal(visits))
+
+
+TWO_STEPS = given(equal(rational(lambda x: [x.horizon - 2])))
+UP_TO_THREE_STEPS = given(at_least(rational(lambda x: [3 - x.horizon])))
+"""How long episodes are, as the words of their statements say."""
 
 
 def losses(x: Exact, q: Sequence[fmpq], eps: fmpq | arb) -> list[arb]:

@@ -14,13 +14,13 @@ exact algebra, on its own formulas.
 
 import ast
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any
 
 from flint import ctx
 
 from verify.arithmetic.instance import Exact
 from verify.checker import algebra, formulas, proving
+from verify.checker.content import names_of
 from verify.proofs.certificate import Certificate
 from verify.proofs.job import Job
 
@@ -28,7 +28,7 @@ from verify.proofs.job import Job
 def is_trivial(job: Job, x: Exact, certificate: Certificate) -> bool:
     """Whether a statement, proved on the instance `x`, says nothing on it."""
     statement = f"{certificate.claim} {certificate.form}"
-    if _is_degenerate(x, _names(statement)):
+    if _is_degenerate(x, names_of(tuple(proving.CLAIMS[statement][1:]))):
         return True
     premises = [fact.premise for fact in job.facts]
     return any(_empty_facts(statement, certificate.instance, premises))
@@ -40,18 +40,6 @@ def _is_degenerate(x: Exact, names: frozenset[str]) -> bool:
         return False
     alone, at_once = x.mdp.n_states == 1, x.mdp.gamma == 0
     return x.mdp.n_pairs == x.mdp.n_states or (at_once and "gamma" in names) or (alone and "d" in names)
-
-
-@cache
-def _names(statement: str) -> frozenset[str]:
-    """Names in the formulas of a statement of `statements.toml`, and in the definitions that these use."""
-    found: set[str] = set()
-    waiting = [formulas.parsed(fact) for fact in proving.CLAIMS[statement][1:]]
-    while waiting:
-        names = {node.id for node in ast.walk(waiting.pop()) if isinstance(node, ast.Name)} - found
-        found |= names
-        waiting += [formulas.DEFINED[name][1] for name in names & formulas.DEFINED.keys()]
-    return frozenset(found)
 
 
 def _empty_facts(statement: str, instance: dict[str, Any], premises: Sequence[bool]) -> Iterator[bool]:

@@ -62,8 +62,8 @@ def test_they_are_short_enough_to_read():
     n_lines = {path.stem: len(path.read_text().splitlines()) for path in FIRST}
     decide = {name: n for name, n in n_lines.items() if name in DECIDE}
     assert set(decide) == DECIDE
-    assert sum(decide.values()) < 1000
-    assert sum(n_lines.values()) - sum(decide.values()) < 600
+    assert sum(decide.values()) < 1100
+    assert sum(n_lines.values()) - sum(decide.values()) < 700
 
 
 def test_no_rule_of_style_is_switched_off():

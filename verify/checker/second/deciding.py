@@ -81,7 +81,7 @@ def certificate_holds(entry: Any, arithmetic: Rationals | None = None) -> None:
     point = Point(entry["instance"], parts.split(), arithmetic)
     if not isinstance(entry["result"], list) or len(entry["result"]) != len(facts):
         raise Wrong("not one result per fact")
-    for name in {"dv", "dzeta"} & set(point.base):
+    for name in {"dv", "dzeta", "omega", "gram_inverse"} & set(point.base):
         if len(point.base[name]) != point.rounds:
             raise Wrong("not one row per direction")
     for fact, result in zip(facts, entry["result"], strict=True):

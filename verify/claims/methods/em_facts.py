@@ -33,6 +33,12 @@ def fixed_target_tables(x: Exact) -> list[Vector]:
 
 
 @rational
+def six_tables(x: Exact) -> list[int]:
+    """Zero if an instance holds six tables, each by one step from the one before; the first by one from q."""
+    return [len(x.tables) - 6]
+
+
+@rational
 def as_policy_iteration(x: Exact) -> list[fmpq]:
     """Zero if EM with complete steps is policy iteration: EM's Q table minus the latter's, at every step.
 

@@ -117,6 +117,7 @@ JOBS: Jobs = {
         proved(
             "corrected",
             ("mdp", "q", "tables"),
+            given(equal(facts.six_tables)),
             given(equal(facts.starts_at(facts.first_iterate))),
             given(equal(facts.greedy_steps)),
             equal(facts.value_iteration),

@@ -14,7 +14,7 @@ from verify.claims.methods import episode_facts as facts
 from verify.claims.methods import example_facts
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
-from verify.proofs.shared_facts import IS_OPTIMUM
+from verify.proofs.shared_facts import IS_OPTIMUM, TWO_STEPS, UP_TO_THREE_STEPS
 
 
 def two_steps(instance: dict[str, Any]) -> Exact:
@@ -109,32 +109,44 @@ _two_steps = {"prepare": two_steps}
 JOBS: Jobs = {
     "design-05": (
         refuted("printed", ("mdp", "pi"), differs(facts.mass_printed)),
-        proved("corrected", ("mdp", "pi", "horizon"), equal(facts.mass), **_two_steps),
+        proved("corrected", ("mdp", "pi", "horizon"), TWO_STEPS, equal(facts.mass), **_two_steps),
     ),
     "design-06": (
         proved(
             "printed",
             (*WITH_PRIOR, "horizon"),
+            TWO_STEPS,
             equal(facts.evidence_gap),
             at_least(facts.evidence_bound),
             **_two_steps,
         ),
     ),
-    "design-07": (proved("printed", (*WITH_PRIOR, "horizon"), equal(facts.by_steps), **_two_steps),),
+    "design-07": (
+        proved("printed", (*WITH_PRIOR, "horizon"), TWO_STEPS, equal(facts.by_steps), **_two_steps),
+    ),
     "design-10": (
         refuted("printed", WITH_PRIOR, differs(partial(facts.soft_values, start=2))),
         proved("corrected", WITH_PRIOR, equal(partial(facts.soft_values, start=1))),
     ),
     "design-12": (
-        refuted("printed", UNIFORM_PRIOR, differs(facts.maximum_entropy_printed), **_two_steps),
-        proved("corrected", UNIFORM_PRIOR, equal(facts.maximum_entropy), **_two_steps),
+        refuted("printed", UNIFORM_PRIOR, TWO_STEPS, differs(facts.maximum_entropy_printed), **_two_steps),
+        proved("corrected", UNIFORM_PRIOR, TWO_STEPS, equal(facts.maximum_entropy), **_two_steps),
     ),
     "pseudo-likelihood-marginal": (
-        proved("printed", EPISODE, equal(facts.marginal_evidence), prepare=episodes),
+        proved("printed", EPISODE, UP_TO_THREE_STEPS, equal(facts.marginal_evidence), prepare=episodes),
     ),
-    "pseudo-likelihood-jensen": (proved("printed", EPISODE, at_least(facts.jensen), prepare=episodes),),
+    "pseudo-likelihood-jensen": (
+        proved("printed", EPISODE, UP_TO_THREE_STEPS, at_least(facts.jensen), prepare=episodes),
+    ),
     "pseudo-likelihood-risk-seeking": (
-        proved("printed", LOTTERY, *WORSE_LOTTERY, above(example_facts.fitted_lottery), prepare=lottery),
+        proved(
+            "printed",
+            LOTTERY,
+            TWO_STEPS,
+            *WORSE_LOTTERY,
+            above(example_facts.fitted_lottery),
+            prepare=lottery,
+        ),
     ),
     "merl-counterexample": (
         proved(

@@ -181,8 +181,8 @@ def expected(x: Exact, table: Table) -> list[fmpq]:
 
 @rational
 def regular(x: Exact) -> list[fmpq]:
-    """Nonzero if projected policy evaluation has one solution: its system `E[b (b - gamma E_pi[b(h')])]`."""
-    return [system(x)]
+    """Above zero if projected policy evaluation has one solution: square of `E[b (b - gamma E_pi[b(h')])]`."""
+    return [system(x) ** 2]
 
 
 @rational

@@ -152,7 +152,7 @@ JOBS: Jobs = {
         featured(
             "corrected",
             ("mdp", "features", "pi"),
-            given(differs(facts.regular)),
+            given(above(facts.regular)),
             equal(facts.zero_of_policy),
             equal(facts.slope_of_moment),
             **_one_feature,
@@ -171,7 +171,7 @@ JOBS: Jobs = {
         featured(
             "corrected",
             ("mdp", "features", "omega", "pi"),
-            given(differs(facts.regular)),
+            given(above(facts.regular)),
             equal(facts.slope_of_error),
             **_one_feature,
         ),

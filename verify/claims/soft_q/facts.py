@@ -51,6 +51,11 @@ def weight(x: Exact, i: int) -> arb:
     return arb(exp(x.q[i] / x.alpha) / x.pi[i])
 
 
+def one_state(x: Exact) -> list[arb]:
+    """Zero if the MDP has one state."""
+    return [arb(x.mdp.n_states - 1)]
+
+
 def unbiased(x: Exact) -> list[arb]:
     """Zero if the mean of the weights is unbiased: `E[sum_j w_j]/sum_a exp(Q/alpha) - N`."""
     left = total(p * total(weight(x, i) for i in path) for p, path in tuples(x))

@@ -10,8 +10,9 @@ from verify.arithmetic.exact import table_of
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.soft_q import facts
 from verify.proofs.draws import GAMMAS, with_features
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, as_drawn, proved, refuted
+from verify.proofs.shared_facts import UP_TO_THREE_STEPS
 from verify.strategies import instances, mdps, policies, q_tables, temperatures
 
 
@@ -62,6 +63,8 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("mdp", "q", "pi", "alpha", "horizon"),
+            UP_TO_THREE_STEPS,
+            given(equal(facts.one_state)),
             equal(facts.unbiased),
             at_least(facts.jensen),
             at_least(facts.more_samples),
