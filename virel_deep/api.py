@@ -40,17 +40,17 @@ ELSEWHERE = {
 
 
 class TrainingStopped(RuntimeError):
-    """Training ended early: a seed failed, or it was stopped; `run` is the folder, which can be continued.
+    """Training ended early: something failed, or it was stopped; `run` is the folder, which can be continued.
 
     Example:
-        >>> str(TrainingStopped(Path("run"), FAILED))
-        "training in run ended early, as a seed failed; `resume('run')` continues it"
+        >>> str(TrainingStopped(Path("run"), FAILED, ["seed 0 failed"]))
+        "training in run ended early: seed 0 failed; `resume('run')` continues it"
     """
 
-    def __init__(self, run: Path, status: int) -> None:
-        """Store the run folder and the exit status that the command line would have."""
-        reason = "a seed failed" if status == FAILED else "it was stopped"
-        super().__init__(f"training in {run} ended early, as {reason}; `resume({str(run)!r})` continues it")
+    def __init__(self, run: Path, status: int, failures: Sequence[str] = ()) -> None:
+        """Store the run folder and the exit status that the command line would have; say what failed."""
+        reason = "; ".join(dict.fromkeys(failures)) if status == FAILED else "it was stopped"
+        super().__init__(f"training in {run} ended early: {reason}; `resume({str(run)!r})` continues it")
         self.run, self.status = run, status
 
 
@@ -91,7 +91,7 @@ def train(
 
     Raises:
         InputError: an argument is wrong; nothing was written.
-        TrainingStopped: a seed failed, or a signal stopped the training.
+        TrainingStopped: a seed, file or process failed, or a signal stopped the training.
         BaseException: what a callback raised, after every seed was saved.
 
     Example:
@@ -142,7 +142,7 @@ def resume(
 
     Raises:
         InputError: there is no run, or `steps` or `seeds` is below what it has so far.
-        TrainingStopped: a seed failed, or a signal stopped the training.
+        TrainingStopped: a seed, file or process failed, or a signal stopped the training.
         BaseException: what a callback raised, after every seed was saved.
 
     Example:
@@ -307,4 +307,4 @@ def _finished(runs: Sequence[Path], jobs: int, callbacks: Callbacks) -> Path:
         raise callbacks.error
     if status == COMPLETE or (status == STOPPED and callbacks.asked):
         return runs[0]
-    raise TrainingStopped(runs[0], status)
+    raise TrainingStopped(runs[0], status, callbacks.failures)

@@ -124,7 +124,7 @@ class Breaks(gymnasium.Env):
 
 def test_a_failing_environment_says_where_the_run_is(tmp_path):
     gymnasium.register("Breaks-v0", Breaks, max_episode_steps=5)
-    with pytest.raises(virel_deep.TrainingStopped, match="a seed failed") as error:
+    with pytest.raises(virel_deep.TrainingStopped, match=r"early: seed 0 failed, as said") as error:
         virel_deep.train("sac", "Breaks-v0", steps=50, out=tmp_path / "run", settings=SETTINGS)
     assert error.value.run == tmp_path / "run"
 

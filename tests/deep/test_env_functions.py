@@ -262,3 +262,15 @@ def test_a_function_that_gives_one_environment_again_and_again_is_refused(tmp_pa
         ):
             virel_deep.train("sac", one, steps=40, out=tmp_path / "run", settings=SETTINGS)
         assert list(tmp_path.iterdir()) == []
+
+
+class Unclosed(PendulumEnv):
+    """Can't be closed."""
+
+    def close(self):
+        raise RuntimeError("it is stuck")
+
+
+def test_an_environment_that_cannot_be_closed_hides_no_policy(tmp_path):
+    run = train(short, steps=20, out=tmp_path / "run")
+    assert virel_deep.load_policy(run, env=Unclosed).step == 20

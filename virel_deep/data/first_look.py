@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Discrete
 
 from virel_common.errors import InputError, require
 from virel_deep.data.environments import SeedEnvs
-from virel_deep.data.global_generators import GlobalGenerators
+from virel_deep.data.global_generators import GlobalGenerators, require_single
 from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.making import close_quietly, make_env
 from virel_deep.data.observations import observations_of
@@ -41,8 +41,10 @@ def first_look(config: RunConfig) -> Look:
 
     Raises:
         InputError: an environment can't be made or reset, keeps state that a seed doesn't reach, its spaces
-            are of another kind, or the one of evaluations has other spaces than the one of training.
+            are of another kind, or the one of evaluations has other spaces than the one of training; or
+            torch's default number type is not float32.
     """
+    require_single()
     named = _named(config)
     looks = {name: _looked_at(spec, name.partition(" ")[0]) for name, spec in named.items()}
     first, *others = looks

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import in_one_line
 from virel_deep.data import simulator
-from virel_deep.data.global_generators import GlobalGenerators
+from virel_deep.data.global_generators import GlobalGenerators, undisturbed
 from virel_deep.data.making import NotMadeError, make_env, raise_if_asked
 from virel_deep.data.observations import observations_of
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
@@ -125,7 +125,8 @@ class GuardedEnvs:
         simulator.log.folder = self._folder
 
         def begun(i: int) -> None:
-            returned = self.envs[i].reset(seed=seeds[i] if seeds else None)
+            with undisturbed():
+                returned = self.envs[i].reset(seed=seeds[i] if seeds else None)
             self._seen[i] = checked_reset(returned, self._seen[0])
 
         vectors = self._vectors([int(i) for i in np.flatnonzero(mask)], begun, "reset")
@@ -172,7 +173,8 @@ class GuardedEnvs:
         failures = []
         for i, env in enumerate(self.envs if self._own else ()):
             try:
-                env.close()
+                with undisturbed():
+                    env.close()
             except BaseException as error:
                 raise_if_asked(error)
                 failures.append(self._failure(i, f"its close() raised {in_one_line(error)}", "close"))

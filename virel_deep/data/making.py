@@ -8,12 +8,13 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple, flatdim
 
 from virel_common.errors import InputError, in_one_line, require
 from virel_common.values import misread, misread_by
 from virel_deep.data import simulator
 from virel_deep.data.functions import function_of
+from virel_deep.data.global_generators import Disturbed, undisturbed
 from virel_deep.data.tasks import TaskEntry, register
 from virel_deep.design.environment import EnvSpec
 
@@ -27,8 +28,13 @@ class NotMadeError(InputError):
         self.what = what
 
 
-FLATTEN = ": give a function that returns it wrapped in gymnasium.wrappers.FlattenObservation"
-"""What to do about observations of another shape."""
+WRAPPED = "give a function that returns it wrapped in gymnasium.wrappers"
+FLATTEN = f"{WRAPPED}.FlattenObservation"
+"""What to do about observations that are numbers of another shape."""
+ENCODE = f"{WRAPPED}.TransformObservation, whose `func` makes a flat `Box` of numbers of an observation"
+"""What to do about other observations, such as text."""
+CONVERT = f"{WRAPPED}.TransformAction, whose `func` maps a flat, bounded `Box` or `Discrete` to its actions"
+"""What to do about other actions."""
 
 
 def make_env(
@@ -43,7 +49,8 @@ def make_env(
 
     Raises:
         InputError: the id is unknown, an argument is text where the default is a number or truth value, the
-            environment cannot be made, its observation is neither a flat `Box` nor `Discrete`, or its action
+            environment cannot be made, or changes the working directory or torch's default number type while
+            it is; its observation is neither a flat `Box` nor `Discrete`, or its action
             is neither a flat, bounded `Box` of floats nor `Discrete`.
     """
     spec = EnvSpec.of(env)
@@ -53,12 +60,16 @@ def make_env(
     if render_mode is not None:
         options["render_mode"] = render_mode
     try:
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as said, undisturbed():
             made = _made(spec, options, argument)
         for one in said:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     except InputError:
         raise
+    except Disturbed as error:
+        close_quietly(made)
+        rule = "must be an environment that leaves to the process what all share"
+        raise InputError(f"`{argument}` {rule}; while {spec.id} was made, {error}") from None
     except gymnasium.error.UnregisteredEnv as error:
         raise InputError(f"`{argument}` must be a Gymnasium id; found {spec.id!r}{_near(spec.id)}") from error
     except BaseException as error:
@@ -116,7 +127,8 @@ def raise_if_asked(error: BaseException) -> None:
 def close_quietly(env: gymnasium.Env[Any, Any]) -> None:
     """Close an environment that was only looked at; that it can't be closed is of no concern then."""
     try:
-        env.close()
+        with undisturbed():
+            env.close()
     except BaseException as error:
         raise_if_asked(error)
 
@@ -179,12 +191,20 @@ def _check_spaces(env: gymnasium.Env[Any, Any], env_id: str, argument: str) -> N
     rule = f"of {env_id} must be a flat `Box` (one axis, not empty) or `Discrete`"
     for name, space in (("observation", observation), ("action", action)):
         flat = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1
-        advice = FLATTEN if name == "observation" else ""
-        require(flat or isinstance(space, Discrete), name, space, rule + advice)
+        advice = CONVERT if name == "action" else FLATTEN if _numbers(space) else ENCODE
+        require(flat or isinstance(space, Discrete), name, space, f"{rule}: {advice}")
     if isinstance(action, Discrete):
         return
-    require(
-        np.issubdtype(action.dtype, np.floating), "action", action, f"of {env_id} must be a `Box` of floats"
-    )
+    rule = f"of {env_id} must be a `Box` of floats: {CONVERT}"
+    require(np.issubdtype(action.dtype, np.floating), "action", action, rule)
     bounded = np.isfinite(action.low) & np.isfinite(action.high) & (action.low < action.high)
-    require(bool(bounded.all()), "action", action, f"of {env_id} must have finite bounds, low < high")
+    rule = f"of {env_id} must have finite bounds, low < high: {CONVERT}"
+    require(bool(bounded.all()), "action", action, rule)
+
+
+def _numbers(space: Any) -> bool:
+    """Whether a space is of numbers, a fixed count of at least one, which Gymnasium can flatten."""
+    if isinstance(space, Dict | Tuple):
+        parts = space.values() if isinstance(space, Dict) else space
+        return len(space) > 0 and all(map(_numbers, parts))
+    return isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete) and flatdim(space) > 0

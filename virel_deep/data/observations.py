@@ -62,7 +62,14 @@ class OneHot:
             found = seen[outside].flat[0].item()
             raise Unusable(f"an observation is {found:.15g}; it must be from {self._start} to {last}")
         index = (seen - self._start).astype(np.int64)
-        return np.eye(self.size, dtype=np.float32)[index]
+        return one_hot(index, self.size)
+
+
+def one_hot(index: NDArray[np.integer[Any]], size: int) -> NDArray[np.float32]:
+    """Unit vectors `[N, size]` that have their 1 at `index [N]`."""
+    out = np.zeros((len(index), size), np.float32)
+    out[np.arange(len(index)), index] = 1
+    return out
 
 
 def observations_of(space: Any) -> Flat | OneHot:

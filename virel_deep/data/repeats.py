@@ -1,5 +1,8 @@
 """Does an episode depend on its seed alone? Short episodes played twice tell, before a run begins.
 
+Each is followed by an episode whose reset gets no seed, as every episode of a training but the first: what it
+draws must go on from the seed before.
+
 State that outlives an episode (running statistics of a wrapper, a generator that no seed reaches) would be
 lost in evaluations, checkpoints and exports. What counts is behaviour: a wrapper whose state begins anew with
 each episode passes, whatever its name.
@@ -17,21 +20,24 @@ from virel_common.errors import InputError, in_one_line
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.functions import function_of
-from virel_deep.data.global_generators import GlobalGenerators
+from virel_deep.data.global_generators import Disturbed, GlobalGenerators, undisturbed
 from virel_deep.data.making import close_quietly, raise_if_asked
+from virel_deep.data.observations import one_hot
 from virel_deep.data.returned import Unusable, checked_reward, parts_of_step
 
 STEPS = 60
 """Steps of each trial episode, or to its end."""
+UNSEEDED_RESET = "after a reset without a seed, "
+"""Beginning of what differs in an episode whose reset gets no seed."""
 INSTEAD = {
     "NormalizeObservation": "use --normalize instead, which is saved, evaluated and exported with the policy",
     "NormalizeReward": "use --set reward_scale=... instead; evaluation then reports unscaled returns",
 }
 """What to use instead of Gymnasium's wrappers that keep statistics."""
 SEEDS = (0, 1, 0)
-"""Seeds of the trial episodes: the third must be as the first, whatever came between."""
+"""Seeds of the trials: the third must be as the first, whatever came between."""
 
-UNSEEDED = (
+UNSEEDED_MAKING = (
     "two of it differ from the start, so its constructor draws from a generator that nothing seeds: draw in "
     "`reset(seed=...)` by `self.np_random`, or give the constructor a seed (--env-arg)"
 )
@@ -49,22 +55,30 @@ class FirstStepError(RuntimeError):
         super().__init__(str(error) if isinstance(error, Unusable) else f"it raised {in_one_line(error)}")
 
 
-class Trial(NamedTuple):
+class Episode(NamedTuple):
     """Observations `[T + 1, O]` and rewards `[T]` of a trial episode."""
 
     observations: list[NDArray[Any]]
     rewards: list[float]
 
 
+class Trial(NamedTuple):
+    """Two episodes, one after the other."""
+
+    seeded: Episode
+    unseeded: Episode
+    """Episode whose reset got no seed."""
+
+
 def check_repeats(
     env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[], Any], *, argument: str = "env"
 ) -> None:
-    """Raise `InputError` unless episodes of one seed with the same actions are the same; close `env`.
+    """Raise `InputError` unless trials of one seed with the same actions are the same; close `env`.
 
     Gymnasium's own MuJoCo environments are known to be so, and are not played. An environment that can't take
     the first step is refused. One that fails later in the trial is left to the training, which says where it
-    failed. One that is given twice, instead of a new one, is refused, because an evaluation would go on with
-    the episode of the training.
+    failed. One that changes the working directory or torch's default number type is refused. So is one that
+    is given twice instead of a new one, because an evaluation would go on with the episode of the training.
 
     Args:
         env: environment just made, which is used up.
@@ -90,9 +104,12 @@ def check_repeats(
                     difference, advice = SAME
                 else:
                     held.callback(close_quietly, other)
-                    difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
+                    difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED_MAKING
         except FirstStepError as error:
             raise InputError(f"`{argument}` must be an environment that can take a step; {error}") from None
+        except Disturbed as error:
+            kept = "must be an environment that leaves to the process what all share"
+            raise InputError(f"`{argument}` {kept}; while {env_id} was played, {error}") from None
         except BaseException as error:
             raise_if_asked(error)
             return
@@ -105,6 +122,12 @@ def check_repeats(
 
 def _difference(first: Trial, third: Trial) -> str:
     """How two trials from the same seed differ, in words; empty if they don't."""
+    unseeded = _between(first.unseeded, third.unseeded)
+    return _between(first.seeded, third.seeded) or (unseeded and UNSEEDED_RESET + unseeded)
+
+
+def _between(first: Episode, third: Episode) -> str:
+    """How two episodes differ, in words; empty if they don't."""
     if len(first.rewards) != len(third.rewards):
         return f"an episode has {len(first.rewards)} steps, and {len(third.rewards)} when it is played again"
     for t, (mine, again) in enumerate(zip(first.observations, third.observations, strict=True)):
@@ -117,22 +140,23 @@ def _difference(first: Trial, third: Trial) -> str:
 
 
 def _played(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
-    """Play a short episode with random actions of this seed; global generators are seeded, too."""
-    with GlobalGenerators(np.random.SeedSequence(seed)).lent():
-        return _trial(env, seed)
+    """Play two short episodes with random actions of this seed; global generators are seeded, too."""
+    with undisturbed(), GlobalGenerators(np.random.SeedSequence(seed)).lent():
+        rng = np.random.default_rng(seed)
+        env.action_space.seed(seed)
+        env.observation_space.seed(seed)
+        return Trial(_episode(env, seed, rng), _episode(env, None, rng))
 
 
-def _trial(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
-    rng, actions = np.random.default_rng(seed), actions_of(env.action_space)
-    env.action_space.seed(seed)
-    env.observation_space.seed(seed)
+def _episode(env: gymnasium.Env[Any, Any], seed: int | None, rng: np.random.Generator) -> Episode:
+    actions = actions_of(env.action_space)
     observation, _ = env.reset(seed=seed)
-    trial = Trial([np.array(observation)], [])
+    trial = Episode([np.array(observation)], [])
     for _ in range(STEPS):
         if isinstance(actions, ActionRange):
             unit = rng.uniform(-1, 1, actions.size).astype(np.float32)
         else:
-            unit = np.eye(actions.size, dtype=np.float32)[rng.integers(actions.size)]
+            unit = one_hot(np.array([rng.integers(actions.size)]), actions.size)[0]
         action = actions.from_unit(unit[None])[0]
         try:
             observation, reward, terminated, truncated, _ = parts_of_step(env.step(action))
@@ -157,8 +181,10 @@ def _advice(env: gymnasium.Env[Any, Any]) -> str:
                     return f"{name} keeps running statistics from episode to episode: {instead}"
             what = "the wrapper" if isinstance(layer, gymnasium.Wrapper) else "the environment"
             return (
-                f"{what} {name} keeps state from episode to episode, or draws from a generator that "
-                "`reset(seed=...)` doesn't seed: let `reset` start both anew (draw from `self.np_random`)"
+                f"{what} {name} keeps state from episode to episode, or draws from a generator that the "
+                "seeds of `reset` do not determine: let `reset` start all state anew, call "
+                "`super().reset(seed=seed)` and draw from `self.np_random`, or make a generator only if the "
+                "seed is not None"
             )
     return "let `reset(seed=...)` start everything anew"
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import InputError, require
 from virel_deep.data.actions import Actions, actions_of
-from virel_deep.data.making import make_env
+from virel_deep.data.making import close_quietly, make_env
 from virel_deep.data.observations import Observations, observations_of
 from virel_deep.data.returned import Unusable
 from virel_deep.design.algorithm import Algorithm
@@ -120,7 +120,7 @@ def loaded_policy(run: Path, seed: int | None, *, noise_seed: int, best: bool = 
     try:
         actions, seen = actions_of(env.action_space), observations_of(env.observation_space)
     finally:
-        env.close()
+        close_quietly(env)
     return LoadedPolicy(
         env=policy.env.id,
         seed=chosen,

@@ -7,19 +7,24 @@ imported. So call `render_headless` before anything imports MuJoCo; this module 
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_common.errors import InputError, require
+from virel_common.errors import InputError, in_one_line, require
 from virel_common.files import StorageError, replacing
 from virel_deep.data.returned import described
 from virel_deep.design.environment import EnvSpec
 from virel_deep.run.policy import Policy
 
+if TYPE_CHECKING:
+    from virel_deep.data.global_generators import GlobalGenerators
+
+T = TypeVar("T")
 Frame = NDArray[np.uint8]
 """Picture, `[height, width, 3]`."""
 
@@ -65,11 +70,15 @@ def record(
         StorageError: the file can't be written.
     """
     require(path.suffix in WRITERS, "out", str(path), f"must end with {' or '.join(WRITERS)}")
-    env = _make(policy.env)
+    from virel_deep.data.global_generators import GlobalGenerators  # noqa: PLC0415  (brings torch)
+
+    path, generators = path.absolute(), GlobalGenerators(seed)
+    with generators.lent():
+        env = _make(policy.env)
     try:
         fps = _fps(policy.env.id, env)
         every = int(np.ceil(fps / MAX_FPS))
-        episode = _Episode(env, policy, seed, seen)
+        episode = _Episode(env, policy, seed, generators, seen)
         if not path.parent.exists():
             path.parent.mkdir(parents=True)
         with replacing(path) as temporary:
@@ -87,9 +96,15 @@ class _Episode:
     """Episode that yields a frame every few steps while it is played, and sums up its return."""
 
     def __init__(
-        self, env: Any, policy: Policy, seed: np.random.SeedSequence, seen: Callable[[int], object]
+        self,
+        env: Any,
+        policy: Policy,
+        seed: np.random.SeedSequence,
+        generators: "GlobalGenerators",
+        seen: Callable[[int], object],
     ) -> None:
         self.env, self.policy, self.seed, self.seen = env, policy, seed, seen
+        self.generators = generators
         self.steps, self.n_frames, self.return_ = 0, 0, 0.0
         self.shape: tuple[int, ...] = ()
         """Shape of the first picture, which all must have."""
@@ -97,29 +112,26 @@ class _Episode:
     def frames(self, every: int) -> Iterator[Frame]:
         """Yield an image of the first state, then of every n-th state of the episode."""
         from virel_deep.data.actions import actions_of  # noqa: PLC0415  (brings Gymnasium)
-        from virel_deep.data.observations import observations_of  # noqa: PLC0415
+        from virel_deep.data.guarded import GuardedEnvs  # noqa: PLC0415
 
         actions = actions_of(self.env.action_space)
-        observations = observations_of(self.env.observation_space)
-        try:
-            observation, _ = self.env.reset(seed=int(self.seed.generate_state(1)[0]))
-        except BaseException as error:
-            raise _crashed(self.policy.env.id, "reset", error) from error
+        guarded = GuardedEnvs([self.policy.env], self.generators, folder=None, lent=[self.env])
+        env_seed = int(self.seed.generate_state(1)[0])
+        observation = _called(partial(guarded.reset, [env_seed], np.ones(1, np.bool_)))
         self._drawn()  # creates the viewer, whose settings come next
         _draw_plainly(self.env)
         ended = False
         self.n_frames = 1
         yield self._drawn()
         while not ended and self.steps < LONGEST:
-            try:
-                seen = observations.vectors(np.asarray(observation)[None])
-                unit = self.policy.act(seen.astype(np.float32))
-                observation, reward, terminated, truncated, _ = self.env.step(actions.from_unit(unit)[0])
-            except BaseException as error:
-                at = f"{self.policy.env.id}, step {self.steps + 1}"
-                raise _crashed(at, "step", error) from error
-            self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
-            ended = terminated or truncated
+            unit = self.policy.act(observation)
+            if not (np.abs(unit) <= 1).all():  # NaN fails it
+                raise InputError(f"the policy's action must be in [-1, 1]; found {unit.tolist()}")
+            command = actions.from_unit(unit)
+            outcome = _called(partial(guarded.step, command))
+            observation = outcome.observation
+            self.steps, self.return_ = self.steps + 1, self.return_ + float(outcome.reward[0])
+            ended = bool(outcome.terminated[0] or outcome.truncated[0])
             if self.steps % every == 0:
                 self.n_frames += 1
                 self.seen(self.steps)
@@ -127,7 +139,8 @@ class _Episode:
 
     def _drawn(self) -> Frame:
         try:
-            frame = self.env.render()
+            with self.generators.lent():
+                frame = self.env.render()
         except BaseException as error:
             _raise_if_asked(error)
             mujoco = hasattr(self.env.unwrapped, "mujoco_renderer")
@@ -165,10 +178,14 @@ def _fps(env_id: str, env: Any) -> float:
     return number
 
 
-def _crashed(at: str, call: str, error: BaseException) -> InputError:
-    """One line about an environment's call that raised something; Ctrl-C is raised again."""
-    _raise_if_asked(error)
-    return InputError(f"{at}: its {call}() raised {type(error).__name__}: {' '.join(str(error).split())}")
+def _called(call: Callable[[], T]) -> T:
+    """What a call of a guarded environment returns; its failure is an `InputError`."""
+    from virel_deep.data.guarded import EnvironmentFailure  # noqa: PLC0415  (brings MuJoCo)
+
+    try:
+        return call()
+    except EnvironmentFailure as failure:
+        raise InputError(str(failure)) from failure
 
 
 def _raise_if_asked(error: BaseException) -> None:
@@ -207,7 +224,7 @@ def _make(env: EnvSpec) -> Any:
 
 
 def _no_renderer(env_id: str, error: BaseException, *, mujoco: bool) -> InputError:
-    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    what = in_one_line(error)
     if not mujoco:
         return InputError(f"{env_id} can't be rendered here: {what}")
     chosen = os.environ.get("MUJOCO_GL", "not set")

@@ -74,7 +74,9 @@ class _Running:
 Child = Callable[[Work, Channel, int], object]
 """Function of a module that trains a bundle in its process, for a parent with this id."""
 Hear = Callable[[Work, str, int, Any], object]
-"""Takes a report: the bundle, its kind `log` or `evaluation`, the step and values; True asks for a stop."""
+"""Takes a report: the bundle, its kind `log`, `evaluation` or `failed`, the step and values.
+
+True asks for a stop."""
 Bury = Callable[[Death], Sequence[Work]]
 """Says and records a death; returns what is left to train of its bundle."""
 

@@ -1,4 +1,4 @@
-"""Functions of a Python program that training calls as it goes on, and by which it can be stopped."""
+"""What a Python program and a training tell each other: functions called as it goes on, and why it failed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -39,6 +39,8 @@ class Callbacks:
         """Whether a callback has asked to stop, or raised an exception."""
         self.error: BaseException | None = None
         """Exception that a callback raised."""
+        self.failures: list[str] = []
+        """Why seeds did not reach their last step, other than that they were stopped."""
 
     def log(self, step: int, row: Mapping[str, Any]) -> bool:
         """Pass on a row of the log; return whether training is to stop."""

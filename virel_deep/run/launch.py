@@ -43,7 +43,7 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: b
         InputError: several runs differ in more than their seeds; or nothing is left to train but seeds that
             can't be continued.
     """
-    callbacks = callbacks or Callbacks()
+    callbacks, runs = callbacks or Callbacks(), tuple(run.absolute() for run in runs)
     work, broken = _work(runs, jobs)
     if not work:
         if broken:
@@ -52,6 +52,7 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: b
         return COMPLETE
     for line in broken:
         say(f"virel train: left out: {line}")
+    callbacks.failures.extend(broken)
     _keep_freed_memory()
     for run in dict.fromkeys(one.run for one in work):
         record_changes(run, begun=any(one.resume for one in work if one.run == run))
@@ -128,7 +129,10 @@ def _here(work: Sequence[Work], _jobs: int, show: Callable[..., None], callbacks
             show(title, step, values)
             return callbacks.log(step, values)
 
-        status = train_bundle(run, config, seeds, resume, report=report, evaluated=callbacks.evaluation)
+        status = train_bundle(
+            run, config, seeds, resume,
+            report=report, evaluated=callbacks.evaluation, failed=callbacks.failures.append,
+        )  # fmt: skip
         statuses.append(status)
         if status == STOPPED:
             break
@@ -143,6 +147,7 @@ def train_bundle(
     *,
     report: "Report",
     evaluated: Callable[[int, dict[int, float]], object] = lambda *_: None,
+    failed: Callable[[str], object] = lambda _: None,
 ) -> int:
     """Train a bundle of seeds together in this process; return the exit status.
 
@@ -153,7 +158,9 @@ def train_bundle(
         resume: whether they continue from checkpoints.
         report: called after a step whose `train` rows were written; if it returns True, all save and stop.
         evaluated: called alike with the mean returns by seed of the evaluation after a step.
+        failed: called with what failed, in words, where seeds don't reach their last step.
     """
+    from virel_deep.data.global_generators import require_single  # noqa: PLC0415
     from virel_deep.data.guarded import EnvironmentFailure  # noqa: PLC0415
     from virel_deep.networks.threads import computing_threads  # noqa: PLC0415
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
@@ -161,6 +168,7 @@ def train_bundle(
     if config.precision == "compiled":  # loads SciPy's BLAS, before its threads are limited
         import virel_deep.networks.compiled  # noqa: F401, PLC0415
     try:
+        require_single()
         with computing_threads(config.threads), stop_requests() as stopped:
             trainer, rows = Trainer(run, config, seeds, resume=resume), list[dict[str, Any]]()
             try:
@@ -178,31 +186,46 @@ def train_bundle(
             finally:
                 trainer.close()
     except (InputError, StorageError, EnvironmentFailure) as error:
-        say(f"virel train: {error}")
-        return FAILED
+        return _failed(str(error), failed)
     except OSError as error:
         if error.filename is None:
             raise
-        say(f"virel train: {error.filename}: {error.strerror}")
-        return FAILED
-    status = FAILED if trainer.failed else COMPLETE
+        return _failed(f"{error.filename}: {error.strerror}", failed)
+    status = COMPLETE
+    if trainer.failed:
+        status = FAILED
+        failed(f"{title_of(trainer.failed)} failed, as said on the standard error stream")
     for group in trainer.behind:  # seeds that go on from an earlier step, as a newer checkpoint is damaged
-        again = train_bundle(run, config, group, True, report=report, evaluated=evaluated)
+        again = train_bundle(run, config, group, True, report=report, evaluated=evaluated, failed=failed)
         if again == STOPPED:
             return STOPPED
         status = max(status, again)
     return status
 
 
+def _failed(what: str, failed: Callable[[str], object]) -> int:
+    """Say what failed, and pass it on; return the exit status."""
+    say(f"virel train: {what}")
+    failed(what)
+    return FAILED
+
+
 def _apart(work: Sequence[Work], jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
     """Train each bundle of seeds in its own process; of one that dies, the other seeds train on."""
 
     def hear(one: Work, kind: str, step: int, values: Any) -> bool:
+        if kind == "failed":
+            callbacks.failures.append(values)
+            return False
         if kind == "log":
             show(one.title, step, values)
         return (callbacks.log if kind == "log" else callbacks.evaluation)(step, values)
 
-    return train_apart(work, jobs, _child, hear=hear, bury=_bury)
+    def bury(death: Death) -> list[Work]:
+        callbacks.failures.append(f"the process of {death.work.title} ended {death.how}")
+        return _bury(death)
+
+    return train_apart(work, jobs, _child, hear=hear, bury=bury)
 
 
 def _bury(death: Death) -> list[Work]:
@@ -236,8 +259,9 @@ def _child(work: Work, channel: Channel, parent: int) -> None:
         note_in(channel.presence)
         report, evaluated = (partial(channel.tell, kind) for kind in ("log", "evaluation"))
         status = train_bundle(
-            work.run, work.config, work.seeds, work.resume, report=report, evaluated=evaluated
-        )
+            work.run, work.config, work.seeds, work.resume,
+            report=report, evaluated=evaluated, failed=partial(channel.tell, "failed", 0),
+        )  # fmt: skip
     channel.tell("status", status, None)
     sys.exit(status)
 

@@ -82,13 +82,15 @@ def _newest(run: Path, config: RunConfig, seed: int) -> tuple[int, dict[str, Any
     """Step of a seed's newest valid checkpoint, -1 without one; and the settings that were recorded in it.
 
     Raises:
-        InputError: no checkpoint is valid, or all of them are gone.
+        InputError: no checkpoint is valid, or all of them are gone; or a folder that is none has the name of
+            a later one.
     """
-    from virel_deep.storage.checkpoint import newest  # noqa: PLC0415  (brings torch)
+    from virel_deep.storage.checkpoint import newest, require_ours  # noqa: PLC0415  (brings torch)
 
     folder = seed_folder(run, seed)
     if any((folder / "checkpoints").glob("step-*")):
         loaded = newest(folder / "checkpoints")
+        require_ours(folder / "checkpoints", after=loaded.step)
         recorded = loaded.state.get("settings")
         return loaded.step, json.loads(recorded) if isinstance(recorded, str) else {}
     logged = last_step(folder)

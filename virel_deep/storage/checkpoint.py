@@ -28,12 +28,12 @@ from virel_common.files import (
     write_synced,
 )
 from virel_deep.storage.chunks import Ledger, Rows, append, check_rows, remove_unnamed
-from virel_deep.storage.folders import checkpoints, is_ours, replay_of, step_of
+from virel_deep.storage.folders import checkpoints, is_ours, replay_of, require_ours, step_of
 from virel_deep.storage.manifest import MANIFEST, Manifest, manifest_bytes, read_manifest
 from virel_deep.storage.reading import Loaded, load, newest, raise_unreadable, rows_of, valid, whole
 from virel_deep.storage.state import pack
 
-__all__ = ["CheckpointError", "Loaded", "Rows", "load", "newest", "rows_of", "save"]
+__all__ = ["CheckpointError", "Loaded", "Rows", "load", "newest", "require_ours", "rows_of", "save", "tidy"]
 
 
 class CheckpointError(StorageError):
@@ -94,6 +94,22 @@ def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None
         raise CheckpointError(
             f"can't save step {step} in {folder}: {reason}; earlier checkpoints are unchanged"
         ) from error
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a kill left: temporary files, and chunks of the replay that no checkpoint names.
+
+    `folder` is as in `save`.
+
+    Raises:
+        CheckpointError: they can't be removed.
+    """
+    try:
+        _clean(folder)
+        _remove_unnamed_chunks(folder)
+    except OSError as error:
+        reason = f"{error.strerror or error} ({error.filename})"
+        raise CheckpointError(f"can't remove what a kill left in {folder}: {reason}") from error
 
 
 def _write(folder: Path, step: int, files: dict[str, bytes], rows: Rows | None, before: _Before) -> Path:

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from virel_common.errors import InputError
 from virel_deep.storage.manifest import MANIFEST
 
 NAME = re.compile(r"step-(\d{9,})(\.replaced)?")
@@ -35,6 +36,17 @@ def step_of(path: Path) -> int:
 def is_ours(path: Path) -> bool:
     """Whether a folder with a checkpoint's name has a manifest."""
     return (path / MANIFEST).exists()
+
+
+def require_ours(folder: Path, *, after: int) -> None:
+    """Raise `InputError` if a folder without a manifest has the name of a checkpoint after a step.
+
+    A training would come to that step, and could not save.
+    """
+    for path in checkpoints(folder):
+        if step_of(path) > after and not is_ours(path):
+            rule = f"must hold a {MANIFEST}; put it back, or move the folder away to go on from step {after}"
+            raise InputError(f"{path}: {rule}")
 
 
 def replay_of(folder: Path) -> Path:

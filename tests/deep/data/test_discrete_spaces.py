@@ -72,3 +72,9 @@ def test_actions_have_the_number_type_of_their_space():
     (action,) = ActionChoice(space).from_unit(np.eye(3, dtype=np.float32)[2:])
     assert action == 7
     assert space.contains(action)
+
+
+def test_one_hot_vectors_take_the_memory_of_the_vectors_alone():
+    n = 10_000_000  # a matrix of n by n numbers would be 400 TB
+    [vector] = observations_of(Discrete(n)).vectors(np.array([n - 1]))
+    assert (len(vector), vector.sum(), vector.argmax(), vector.dtype) == (n, 1, n - 1, np.float32)

@@ -1,6 +1,7 @@
 """Runs that were stopped or killed continue bit for bit, whatever their new goal."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.deep import (
     train,
 )
 from virel_common.errors import InputError
+from virel_deep.run import launch
 from virel_deep.run.folder import set_steps
 from virel_deep.run.launch import train_bundle
 from virel_deep.run.trainer import Trainer
@@ -129,3 +131,40 @@ def test_a_seed_that_is_being_trained_is_not_trained_twice(tmp_path):
         Trainer(tmp_path, config, (0,), resume=False)
     trainer.close()
     train(tmp_path, config, (0,), until=5)
+
+
+def test_a_later_checkpoint_without_its_manifest_is_named_before_anything_is_trained(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=80)
+    train(tmp_path, config)
+    folder = tmp_path / "seed-0/checkpoints"
+    lost = folder / "step-000000080/manifest.json"
+    kept = lost.read_bytes()
+    lost.unlink()
+    (tmp_path / "seed-0/done.json").unlink()
+    log = (tmp_path / "seed-0/metrics.jsonl").read_bytes()
+    what = "must hold a manifest.json; put it back, or move the folder away to go on from step 40"
+    with pytest.raises(InputError, match=f"^{re.escape(str(lost.parent))}: {what}$"):
+        launch.train(tmp_path, jobs=1)
+    assert (tmp_path / "seed-0/metrics.jsonl").read_bytes() == log
+    lost.write_bytes(kept)
+    assert launch.train(tmp_path, jobs=1) == 0
+    lost.unlink()
+    lost.parent.rename(tmp_path / "away")
+    assert launch.train(tmp_path, jobs=1) == 0
+    assert load(folder).step == 80
+
+
+def test_what_a_kill_in_the_last_save_left_is_removed(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=80)
+    train(tmp_path, config)
+    (tmp_path / "seed-0/done.json").unlink()  # as if killed between the checkpoint and this record
+    replay = tmp_path / "seed-0/replay"
+    named = sorted(replay.iterdir())
+    (replay / f"rows-{0:012d}-{79:012d}-{'a' * 16}.npy").write_bytes(b"unnamed")
+    (replay / ".tmp-rows.npy").write_bytes(b"half")
+    (tmp_path / "seed-0/checkpoints/.tmp-step-000000080").mkdir()
+    (replay / "notes.txt").write_text("mine")
+    assert launch.train(tmp_path, jobs=1) == 0
+    assert sorted(replay.iterdir()) == sorted([*named, replay / "notes.txt"])
+    assert not list((tmp_path / "seed-0/checkpoints").glob(".tmp-*"))
+    assert load(tmp_path / "seed-0/checkpoints").step == 80

@@ -14,7 +14,7 @@ from virel_deep.run.folder import seed_folder
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.run.training.failures import SeedFailure
 from virel_deep.run.training.seed import SeedRun
-from virel_deep.storage.checkpoint import Loaded, Rows, rows_of, save
+from virel_deep.storage.checkpoint import Loaded, Rows, rows_of, save, tidy
 
 
 class Found(NamedTuple):
@@ -67,7 +67,11 @@ def save_seed(run: SeedRun, agent: Agent, replay: Replay, k: int, step: int) -> 
 
 
 def restore_seed(run: SeedRun, agent: Agent, replay: Replay, k: int, loaded: Loaded) -> SeedFailure | None:
-    """Restore a seed at place k from its checkpoint, its rows chunk by chunk; return why it can't go on."""
+    """Restore a seed at place k from its checkpoint, its rows chunk by chunk; return why it can't go on.
+
+    What a kill left in the seed's folder is removed.
+    """
+    tidy(run.folder / "checkpoints")
     failure = None
     agent.load_seed_state(k, loaded.state["agent"])
     try:
