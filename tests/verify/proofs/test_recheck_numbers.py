@@ -1,8 +1,11 @@
 """The checker's algebra: numbers, their derivatives, formulas, and that nothing in a file goes unread."""
 
+import ast
 import copy
 import json
 import math
+import re
+from contextlib import nullcontext
 
 import pytest
 from flint import arb, ctx, fmpq
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 
 from verify import recheck
 from verify.checker import algebra as rc
-from verify.checker import formulas, limits
+from verify.checker import answer, formulas, limits, proving
 from verify.proofs.certificate import content_hash
 
 H = rc.H
@@ -323,3 +326,61 @@ def test_balls_are_compared_surely():
         wide = arb(1).union(arb(2))
     with pytest.raises(limits.Rejected, match="undecided"):
         rc.settle(lambda: wide, lambda x: x > fmpq(3, 2), lambda x: x < fmpq(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("relation", "ends", "status"),
+    [
+        (ast.Gt, ["1p-1", "3p0"], 0),
+        (ast.Gt, ["0p0", "3p0"], 1),
+        (ast.GtE, ["0p0", "3p0"], 0),
+        (ast.GtE, ["-1p-9", "3p0"], 1),
+        (ast.Gt, ["2p0", "3p0"], 1),
+    ],
+)
+def test_a_strict_inequality_needs_an_interval_without_zero(relation, ends, status):
+    with pytest.raises(limits.Rejected) if status else nullcontext():
+        proving.prove(relation, [fmpq(1)], {"enclosure": ends})
+
+
+BROKEN = {
+    "pi": (["-1", "2", "1"], "`pi`: must be probabilities that sum to 1; found -1, 2"),
+    "d": (["1/2", "1/4"], "`d`: must be probabilities that sum to 1; found 1/2, 1/4"),
+    "horizon": ("3/2", "`horizon`: must be a whole number below 100; found 3/2"),
+    "eps": ("0", "`eps`: must be above 0; found 0"),
+    "q": ("abc", "`q`: malformed"),
+    "v": (["1"], "`v`: must have 2 numbers; found 1"),
+    "rho": (["1", "1/0"], "`rho`: must be a text with a fraction such as -3/4; found '1/0'"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_part_that_breaks_its_rule_is_named_with_the_rule_and_what_was_found(name):
+    value, why = BROKEN[name]
+    with pytest.raises(limits.Rejected, match=re.escape(why)):
+        formulas.Instance({"mdp": MDP, name: value}, ["mdp", name])
+
+
+@pytest.mark.parametrize("gamma", ["-1/2", "1", "3/2"])
+def test_a_discount_is_at_least_0_and_below_1(gamma):
+    with pytest.raises(limits.Rejected, match=f"`gamma`: must be at least 0 and below 1; found {gamma}"):
+        formulas.Instance({"mdp": MDP | {"gamma": gamma}}, ["mdp"])
+
+
+def test_of_equal_actions_the_first_is_greedy():
+    assert list(map(str, formula("lowest(q)", q=["3", "3", "5"]))) == ["1", "0", "1"]
+
+
+def test_any_policy_is_within_the_spread_of_rewards_over_the_effective_horizon():
+    """Rewards from -1 to 2, gamma 1/2: 3 / (1/2)."""
+    assert formula("any_policy", v=["0", "7"]) == 6
+
+
+def test_tables_that_do_not_meet_are_refused():
+    with pytest.raises(limits.Rejected, match="do not meet"):
+        formula("q + chance_of_walk()", q=["1", "2", "3"])
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("1/3", "0.3334"), ("2", "2"), ("10001/10000", "1.001")])
+def test_a_delta_is_rounded_up(text, wanted):
+    assert answer._rounded_up(text) == wanted
