@@ -11,6 +11,8 @@ import pytest
 
 from verify import recheck
 from verify.checker import binding, limits
+from verify.checker.second.deciding import certificate_holds
+from verify.checker.second.errors import Wrong
 from verify.proofs import run
 from verify.proofs.certificate import content_hash
 
@@ -143,6 +145,33 @@ def test_a_premise_is_demanded_in_every_direction(options, tmp_path, capsys):
         results.append(found)
         assert found[0] == status, found
     assert "square(system) > 0: " in results[1][1]
+
+
+def test_what_belongs_to_features_has_one_entry_for_each(tmp_path, capsys):
+    """Further weights would be read by no formula, and make other instances of one."""
+    instance = {"mdp": MDP, "features": [["1", "1", "2"]], "omega": ["1", "7"], "pi": ["1", "0", "1"]}
+    square = {"enclosure": ["1p-20", "1p9"]}
+    for options in ([], ["--second"]):
+        found = said_of(
+            tmp_path / "c.json",
+            "app-f1-convergence",
+            "corrected",
+            [instance],
+            [square, WIDE],
+            capsys,
+            *options,
+        )
+        assert found[0] == 2
+        assert "`omega` must have 1 entries, one per direction" in found[1]
+    with pytest.raises(Wrong, match="one row per direction"):
+        certificate_holds(
+            {
+                "claim": "app-f1-convergence",
+                "form": "corrected",
+                "instance": instance,
+                "result": [square, WIDE],
+            }
+        )
 
 
 STEPS = {
