@@ -7,12 +7,16 @@ import struct
 import time
 import zlib
 
+import numpy as np
 import pytest
 
+from tests.support.proofs import THREE_ROOTS
 from verify import recheck
+from verify.arithmetic.instance import exactly
 from verify.checker import binding, limits
 from verify.checker.second.deciding import certificate_holds
 from verify.checker.second.errors import Wrong
+from verify.claims.optima.root_proofs import with_roots
 from verify.proofs import run
 from verify.proofs.certificate import content_hash
 
@@ -102,6 +106,30 @@ def test_an_mdp_counts_where_formulas_ask_for_it(tmp_path, capsys):
     found = said_of(tmp_path / "c.json", "design-05", "printed", [base, *others], result, capsys)
     assert found[0] == 0
     assert "refuted by 2 counterexamples, in 4 certificates" in found[1]
+
+
+def test_trajectories_ask_for_the_start_and_the_transitions(tmp_path, capsys):
+    """The structured posterior of two steps sums to 1 for each of these."""
+    base = {"mdp": MDP, "pi": ["1/2", "1/2", "1"], "horizon": "2"}
+    others = [
+        changed(base, "mdp", "initial", to=["1", "0"]),
+        changed(base, "mdp", "pairs", 0, 3, to=[[0, "1"]]),
+        changed(base, "mdp", "pairs", 0, 2, to="77"),
+    ]
+    found = said_of(tmp_path / "c.json", "design-05", "corrected", [base, *others], [ZERO, WIDE], capsys)
+    assert found[0] == 0
+    assert "proved on 3 instances, in 4 certificates" in found[1]
+
+
+def test_temperatures_ask_for_the_table_and_the_mdp(tmp_path, capsys):
+    """The formula of app-c-3 counts solutions only: that they are those of q is shown by the boxes."""
+    shifted = {"mdp": THREE_ROOTS["mdp"], "q": np.array([[208.25, 104.0]])}
+    parts = recheck.CLAIMS["app-c-3 printed"][0].split()
+    drawn = [with_roots(exactly(x)).as_json(*parts) for x in (THREE_ROOTS, shifted, THREE_ROOTS)]
+    result = [{"enclosure": ["1p0", "1p9"]}]
+    found = said_of(tmp_path / "c.json", "app-c-3", "printed", drawn, result, capsys)
+    assert found[0] == 0
+    assert "refuted by 2 counterexamples, in 3 certificates" in found[1]
 
 
 def test_wider_intervals_of_temperatures_are_no_other_instance(tmp_path, capsys):
@@ -249,6 +277,16 @@ def test_rows_without_certificates_are_counted_in_the_answer(tmp_path, capsys):
     (tmp_path / "results.json").write_text(json.dumps({"claims": claims}))
     assert recheck.main_recheck([str(tmp_path / "results.json")]) == 0
     assert "beside it agree; 1 rows have no certificate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", [1, 3])
+def test_a_row_that_says_fewer_or_more_instances_than_its_file_has_is_refused(said, tmp_path, capsys):
+    (row,) = run.certify_claim("eq-24", seed=0, out=tmp_path / "certificates", n_instances=2)
+    entry = vars(row) | {"ok": True, "certified": said}
+    claims = [{"id": "eq-24", "verdict": "CERTIFIED", "certificates": [entry]}]
+    (tmp_path / "results.json").write_text(json.dumps({"claims": claims}))
+    assert recheck.main_recheck([str(tmp_path / "results.json")]) == 2
+    assert f"{said} instances, but the file has 2 distinct ones" in capsys.readouterr().err
 
 
 def test_what_the_checker_does_not_accept_is_not_certified(tmp_path, monkeypatch):
