@@ -108,6 +108,16 @@ def test_an_mdp_counts_where_formulas_ask_for_it(tmp_path, capsys):
     assert "refuted by 2 counterexamples, in 4 certificates" in found[1]
 
 
+def test_which_actions_a_state_has_counts(tmp_path, capsys):
+    """eq-10 asks for Q alone, in the order of the pairs: (2, 1) actions are not (1, 2)."""
+    base = {"mdp": MDP, "q": ["1", "2", "3"], "eps": "1"}
+    pairs = [[0, 0, "1", [[0, "1"]]], [1, 0, "1", [[0, "1"]]], [1, 1, "1", [[1, "1"]]]]
+    other = changed(base, "mdp", "pairs", to=pairs)
+    found = said_of(tmp_path / "c.json", "eq-10", "printed", [base, other, base], [WIDE, WIDE], capsys)
+    assert found[0] == 0
+    assert "proved on 2 instances, in 3 certificates" in found[1]
+
+
 def test_trajectories_ask_for_the_start_and_the_transitions(tmp_path, capsys):
     """The structured posterior of two steps sums to 1 for each of these."""
     base = {"mdp": MDP, "pi": ["1/2", "1/2", "1"], "horizon": "2"}
