@@ -128,8 +128,8 @@ MDP = {
 }
 
 
-def formula(text, **parts):
-    point = formulas.Instance({"mdp": MDP, **parts}, ["mdp", *parts])
+def formula(text, *, mdp=MDP, **parts):
+    point = formulas.Instance({"mdp": mdp, **parts}, ["mdp", *parts])
     point.known["j"] = 0
     return point.value(formulas.parsed(text), {})
 
@@ -371,9 +371,11 @@ def test_of_equal_actions_the_first_is_greedy():
     assert list(map(str, formula("lowest(q)", q=["3", "3", "5"]))) == ["1", "0", "1"]
 
 
-def test_any_policy_is_within_the_spread_of_rewards_over_the_effective_horizon():
-    """Rewards from -1 to 2, gamma 1/2: 3 / (1/2)."""
-    assert formula("any_policy", v=["0", "7"]) == 6
+@pytest.mark.parametrize(("rewards", "wanted"), [((1, 2, -1), 6), ((10, 11, 10), 2), ((-10, -11, -10), 2)])
+def test_any_policy_is_within_the_spread_of_rewards_over_the_effective_horizon(rewards, wanted):
+    """With gamma 1/2, all values lie between the least and the largest reward, over 1/2."""
+    pairs = [[s, a, str(x), row] for (s, a, _, row), x in zip(MDP["pairs"], rewards, strict=True)]
+    assert formula("any_policy", v=["0", "7"], mdp=MDP | {"pairs": pairs}) == wanted
 
 
 def test_tables_that_do_not_meet_are_refused():
