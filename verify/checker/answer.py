@@ -193,7 +193,7 @@ def _shown(path: str) -> str:
 
 def _agreed(x: Answer) -> str:
     """What can be said of a `results.json` that fits the files beside it."""
-    alone = f"; {x['alone']} rows have no certificate, and are the word of who wrote them" * bool(x["alone"])
+    alone = f"; rows without a certificate, the word of who wrote them: {x['alone']}" * bool(x["alone"])
     return f"its {x['claims']} rows and the {x['files']} files beside it agree{alone}"
 
 

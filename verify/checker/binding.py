@@ -6,9 +6,9 @@ proofs and against the steps that the row itself says fail; without either, noth
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
 
 from .formulas import TABLE
@@ -23,10 +23,10 @@ FIELDS = {"claim": str, "form": str, "file": str, "sha256": str, "refutes": bool
 COUNTS = ("certified", "undecided")
 REFUTATIONS = {f"{x} {key.split()[-1]}" for key in TABLE["refutations"] for x in key.split()[:-1]}
 """The claims and forms whose certificates refute."""
-FORMS: defaultdict[str, set[str]] = defaultdict(set)
+FORMS = {
+    claim: {key.split()[1] for key in keys} for claim, keys in groupby(sorted(CLAIMS), lambda x: x.split()[0])
+}
 """The forms of each claim that has formulas."""
-for _claim, _form in map(str.split, CLAIMS):
-    FORMS[_claim].add(_form)
 
 
 def read_rows(raw: bytes) -> list[Row] | None:
@@ -99,7 +99,7 @@ def _of_row(row: Row, found: dict[str, Any]) -> Iterator[str]:
     forms = [x["form"] for x in row["certificates"]]
     if len(set(forms)) < len(forms):
         yield f"{row['id']}: two certificates of one form"
-    if missing := sorted(FORMS[row["id"]] - set(forms)) if row["id"] in FORMS else []:
+    if missing := sorted(FORMS.get(row["id"], set()) - set(forms)):
         yield f"{row['id']}: no entry for {', '.join(missing)}"
     for why in _of_verdict(row):
         yield f"{row['id']}: {row['verdict']}, {why}"

@@ -286,7 +286,10 @@ def test_rows_without_certificates_are_counted_in_the_answer(tmp_path, capsys):
     ]
     (tmp_path / "results.json").write_text(json.dumps({"claims": claims}))
     assert recheck.main_recheck([str(tmp_path / "results.json")]) == 0
-    assert "beside it agree; 1 rows have no certificate" in capsys.readouterr().out
+    assert (
+        "beside it agree; rows without a certificate, the word of who wrote them: 1"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("said", [1, 3])
