@@ -315,7 +315,7 @@ def test_what_the_checker_does_not_accept_is_not_certified(tmp_path, monkeypatch
 
 
 def test_the_certifier_counts_instances_as_the_checker_does(tmp_path):
-    """No formula of this statement reads delta, so that fewer than 200 instances of those drawn are distinct."""
+    """No formula of this statement reads delta: of those drawn, fewer than 200 instances are distinct."""
     _, corrected = run.certify_claim("rerpi-shrinks", seed=0, out=tmp_path, n_instances=200)
     proved = recheck.recheck(tmp_path / corrected.file)
     assert len(proved) == len({x.instance for x in proved}) == corrected.certified < 200
