@@ -30,6 +30,11 @@ CURVES = ("learning", "rows", "models", "transfer")
 STEMS = {
     "virel": ("eq-", "theorem-", "deep-q-loss", "deep-v-loss", "deep-policy-loss", "deep-em-"),
     "beta": ("deep-residual-",),
+    "mpo": ("deep-retrace",),
+    "mpo-parametric": ("deep-retrace",),
+    "iadp": ("deep-retrace",),
+    "vmpo": ("deep-advantage",),
+    "erpg": ("deep-advantage",),
     "sac-iterative": ("iterative-", "deep-iterative"),
     "smcp": ("smc-",),
     "mb-sac": ("model-",),

@@ -331,6 +331,9 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     # Not printed anywhere: the deep agent's code against the exact objects (virel verify --deep)
     _claim("Deep: critic", "J^Q and J^V", "deep-q-loss", "deep-v-loss"),
+    _claim(
+        "Deep: several steps", "n steps, Retrace, advantages", "deep-n-step", "deep-retrace", "deep-advantage"
+    ),
     _claim("Deep: evaluation", "hard and soft state values", "deep-evaluation-hard-soft"),
     _claim("Deep: policy", "policy loss and posterior", "deep-policy-loss", "deep-tanh-gaussian"),
     _claim("Deep: temperature", "residual error of Algorithm 2", "deep-residual-temperature"),

@@ -17,7 +17,7 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import categorical, losses, rollout, weights
+from virel_deep.axes import advantage, categorical, losses, multistep, returns, rollout, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood, moments
 from virel_deep.axes.model import model_q
 from virel_deep.axes.posterior import (
@@ -43,6 +43,7 @@ ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_
 KL_PARTS = prior.kl_parts
 EXPANDED, INCREMENT = model_q.expanded_q, smc_weights.log_increment
 POWER = blind.Categorical.log_density
+N_STEPS, RETRACE = returns.n_step_target, returns.retrace_target
 THROUGH = model_q.ModelQ._through_model
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
@@ -52,7 +53,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 27
+    assert len(DEEP_IDS) == 30
 
 
 @pytest.mark.parametrize("most", [8, pytest.param(200, marks=pytest.mark.long)])
@@ -235,6 +236,33 @@ def along_the_policy(value, *args):
     return THROUGH(value, *args)
 
 
+def never_bootstraps(target, places):
+    """A target for which a time limit ends the task; `places` are those of both flags among its arguments."""
+
+    def wrong(*args, **rest):
+        terminated, truncated = (args[i] for i in places)
+        return target(*args[: places[0]], torch.maximum(terminated, truncated), *args[places[1] :], **rest)
+
+    return wrong
+
+
+def across_episodes(target, places):
+    """A target that takes the next episode in the window for more of this one."""
+    return lambda *args, **rest: target(
+        *args[: places[0]], *(0 * args[i] for i in places), *args[places[1] + 1 :], **rest
+    )
+
+
+def of_the_pair_before(*args, gamma, trace):
+    """Cuts by the pair before: its own, where the target of a pair begins."""
+    return RETRACE(*args[:-1], args[-1].roll(1, dims=-1), gamma=gamma, trace=trace)
+
+
+def more_than_one(*args, gamma, trace):
+    """Importance weights that are not cut, here by taking the densities for the other way round."""
+    return RETRACE(*args[:-1], -args[-1], gamma=gamma, trace=trace)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -338,6 +366,28 @@ PLANTED = [
     planted("frozen entropy", "deep-iadp", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005
     planted("a fit to no weights", "deep-iadp", blind, "likelihood", unweighted),
     planted("a prior that sees", "deep-iadp", blind.Sight, "__call__", sees_the_rest),
+    planted(
+        "limits end the task", "deep-n-step", returns, "n_step_target", never_bootstraps(N_STEPS, (1, 2))
+    ),
+    planted("across episodes", "deep-n-step", returns, "n_step_target", across_episodes(N_STEPS, (1, 2))),
+    planted(
+        "a step less", "deep-n-step", returns, "last", lambda alive: (alive.sum(-1).long() - 2).clamp(min=0)
+    ),
+    planted("the worst value", "deep-n-step", multistep, "state_value", lambda of, *_, **__: of.q.amin(-1)),
+    planted(
+        "limits end the task", "deep-retrace", returns, "retrace_target", never_bootstraps(RETRACE, (3, 4))
+    ),
+    planted("across episodes", "deep-retrace", returns, "retrace_target", across_episodes(RETRACE, (3, 4))),
+    planted("the cut before", "deep-retrace", returns, "retrace_target", of_the_pair_before),
+    planted("the other ratio", "deep-retrace", returns, "retrace_target", more_than_one),
+    planted("entropy's sign", "deep-retrace", losses, "state_value", wrong_entropy),
+    planted(
+        "limits end the task", "deep-advantage", advantage, "rollout_errors", never_bootstraps(ERRORS, (1, 2))
+    ),
+    planted(
+        "across episodes", "deep-advantage", advantage, "rollout_errors", across_episodes(ERRORS, (1, 2))
+    ),
+    planted("less discount", "deep-advantage", advantage, "rollout_errors", less_discounted_errors),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 
