@@ -20,9 +20,11 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from virel_common.arguments import as_whole, require_flag
 from virel_common.errors import require
 from virel_theory.checks import Array
 from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ, TanhQ
+from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 
 GAMMAS = (0.0, 0.5, 0.75, 0.9, 0.99)
@@ -64,6 +66,16 @@ def mdps(
         >>> smallest.shape, smallest.gamma
         ((2, 1), 0.0)
     """
+    for name, size in (
+        ("max_states", max_states),
+        ("max_actions", max_actions),
+        ("min_actions", min_actions),
+    ):
+        as_whole(size, name=name)
+    for name, strategy in (("rewards", rewards), ("gammas", gammas)):
+        is_one = strategy is None or isinstance(strategy, st.SearchStrategy)
+        require(is_one, name, strategy, "must be a hypothesis strategy, such as `st.just(0.9)`, or None")
+    require_flag(masked, name="masked")
     entries = max_states * max_actions * max_states
     rule = f"must lie in [1, max_actions = {max_actions}]"
     require(1 <= min_actions <= max_actions, "min_actions", min_actions, rule)
@@ -106,8 +118,11 @@ def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None)
         >>> find(q_tables(mdp), lambda q: q[0, 1] > 1).tolist()
         [[0.0, 1.25]]
     """
+    require_mdp(mdp)
     if values is None:
         return _quarters(mdp.shape, mdp.available.tobytes())
+    is_one = isinstance(values, st.SearchStrategy)
+    require(is_one, "values", values, "must be a hypothesis strategy, or None")
     tables = _array(np.float64, mdp.shape, elements=values)
     return tables.map(lambda q: np.where(mdp.available, q, -np.inf))
 
@@ -123,6 +138,8 @@ def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy
         >>> find(policies(mdp), lambda pi: True).tolist()
         [[0.5, 0.5]]
     """
+    require_mdp(mdp)
+    require_flag(full_support, name="full_support")
     return _policies(mdp.shape, mdp.available.tobytes(), full_support)
 
 
@@ -135,6 +152,8 @@ def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStr
         >>> find(distributions(mdp), lambda d: True).tolist()
         [0.5, 0.5]
     """
+    require_mdp(mdp)
+    require_flag(full_support, name="full_support")
     return _policies((1, mdp.n_states), b"\1" * mdp.n_states, full_support).map(np.ravel)
 
 
@@ -152,6 +171,7 @@ def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array
         >>> approximator.value(omega).shape
         (1, 2)
     """
+    require_mdp(mdp)
     kind = draw(st.sampled_from(("tabular", "linear", "tanh")))
     approximator: Approximator
     if kind == "tabular":
@@ -193,8 +213,17 @@ def instances(
     """
     drawn: dict[str, Any] = {}
     for name, part in parts.items():
-        drawn[name] = draw(part if isinstance(part, st.SearchStrategy) else part(drawn["mdp"]))
+        drawn[name] = draw(part if isinstance(part, st.SearchStrategy) else _of_mdp(name, part, drawn))
     return drawn
+
+
+def _of_mdp(name: str, part: Any, drawn: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Hypothesis strategy that a function makes of the MDP drawn before it."""
+    rule = "must be a hypothesis strategy, such as `mdps()`, or a function of the MDP, such as `q_tables`"
+    require(callable(part) and part != mdps, name, part, rule)
+    require("mdp" in drawn, name, part, "must come after a part named `mdp`: it is a function of that")
+    found: st.SearchStrategy[Any] = part(drawn["mdp"])
+    return found
 
 
 def _array(
@@ -235,9 +264,13 @@ def _bytes(size: int) -> st.SearchStrategy[bytes]:
 
 
 def _digits_of(shape: int | tuple[int, ...], base: int) -> Callable[[bytes], Any]:
-    """Function that turns bytes into an integer array with entries in `[0, base)`."""
+    """Function that turns bytes into an integer array with entries in `[0, base)`, from the last byte on.
+
+    A shrinker moves what it cannot make zero to the end of the bytes. There it belongs to the first state and
+    action, which are left when the numbers of states and actions shrink.
+    """
     size = int(np.prod(shape))
-    return lambda data: (np.frombuffer(data, np.uint8, size) % base).astype(np.int64).reshape(shape)
+    return lambda data: (np.frombuffer(data, np.uint8)[::-1][:size] % base).astype(np.int64).reshape(shape)
 
 
 def _with_signs(digits: Any) -> Array:
@@ -268,11 +301,15 @@ def _policies(shape: tuple[int, int], available: bytes, full_support: bool) -> s
 
 @cache
 def _transitions(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Hypothesis strategy that draws transition weights `[S, A, S]`: deterministic, integer, ring."""
-    return st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape))
+    """Hypothesis strategy that draws transition weights `[S, A, S]`: deterministic, integer, ring.
+
+    Three of five have integer weights; with one state or by chance some of these are deterministic too.
+    """
+    weights = _integer_weights(shape)
+    kinds = (_deterministic(shape), weights, weights, weights, _ring(shape))  # `one_of` would take it once
+    return st.sampled_from(kinds).flatmap(lambda kind: kind)
 
 
-@cache
 def _deterministic(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
     return _digits(shape, shape[0]).map(lambda successors: np.eye(shape[0])[successors])
 

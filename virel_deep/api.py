@@ -52,6 +52,11 @@ class TrainingStopped(RuntimeError):
         reason = "; ".join(dict.fromkeys(failures)) if status == FAILED else "it was stopped"
         super().__init__(f"training in {run} ended early: {reason}; `resume({str(run)!r})` continues it")
         self.run, self.status = run, status
+        self._failures = tuple(failures)
+
+    def __reduce__(self) -> tuple[type["TrainingStopped"], tuple[Path, int, Sequence[str]]]:
+        """Make copies by the constructor, as another process does that gets the error."""
+        return type(self), (self.run, self.status, self._failures)
 
 
 def train(

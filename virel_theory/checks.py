@@ -49,7 +49,9 @@ def as_real(x: ArrayLike, *, name: str) -> Array:
         if given.dtype.kind == "O" and any(one is None or isinstance(one, str | bytes) for one in given.flat):
             raise TypeError
         return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:
+        raise InputError(f"`{name}` must be of numbers that fit into float64; found {shown(x)}") from None
+    except (TypeError, ValueError):
         raise InputError(f"`{name}` must be an array of real numbers; found {shown(x)}") from None
 
 
@@ -69,7 +71,9 @@ def as_number(x: ArrayLike, *, name: str) -> float:
         if given.ndim > 0 or given.dtype.kind not in "iufO":
             raise TypeError
         return float(given)
-    except (TypeError, ValueError, OverflowError) as err:
+    except OverflowError:
+        raise InputError(f"`{name}` must fit into float64; found {shown(x)}") from None
+    except (TypeError, ValueError) as err:
         if isinstance(err, InputError):
             raise
         raise InputError(f"`{name}` must be a single number; found {shown(x)}") from None

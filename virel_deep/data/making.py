@@ -26,6 +26,11 @@ class NotMadeError(InputError):
         """Store what the constructor raised."""
         super().__init__(f"`{argument}` must be an environment that can be made; {env_id!r} raised {what}")
         self.what = what
+        self._made_of = argument, env_id, what
+
+    def __reduce__(self) -> tuple[type["NotMadeError"], tuple[str, str, str]]:
+        """Make copies by the constructor, as another process does that gets the error."""
+        return type(self), self._made_of
 
 
 WRAPPED = "give a function that returns it wrapped in gymnasium.wrappers"

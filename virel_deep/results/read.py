@@ -36,6 +36,11 @@ class NotEvaluatedError(InputError):
         """Store the sentence on the run beside the message."""
         super().__init__(message)
         self.left_out = f"{folder} is left out: {why}"
+        self._made_of = folder, why, message
+
+    def __reduce__(self) -> tuple[type["NotEvaluatedError"], tuple[Path, str, str]]:
+        """Make copies by the constructor, as another process does that gets the error."""
+        return type(self), self._made_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,13 +36,17 @@ from virel_theory.mdp.validation import (
     read_only,
 )
 
+PRINTED = 300
+"""Number of entries of a transition up to which hypothesis and IPython print an MDP in full."""
+
 
 @dataclass(frozen=True, eq=False)
 class TabularMDP:
     r"""Finite MDP $\langle S, A, r, p(s'|h), \gamma, p_0 \rangle$, Eq. (1).
 
     Validated once, then read-only. Arrays of the right type are kept without a copy: whoever writes to them
-    afterwards has an MDP that passed no check, and bounds that are false.
+    afterwards has an MDP that passed no check, and bounds that are false. Two MDPs are equal only if they
+    are one object.
     Deviation: 1. actions may be missing in some states (`mask`), as in every real MDP; the paper has one
         action set.
 
@@ -100,6 +104,26 @@ class TabularMDP:
         """Sizes, storage and discount in one line; the tables themselves are the attributes."""
         sizes = f"S={self.n_states}, A={self.n_actions}, {self.n_pairs} pairs"
         return f"TabularMDP({sizes}, {'sparse' if self.is_sparse else 'dense'}, gamma={self.gamma!r})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print a small MDP as the call that makes it again; a large one as `repr` does.
+
+        hypothesis and IPython ask for it.
+        """
+        if cycle or self.is_sparse or self.n_states * self.n_actions * self.n_states > PRINTED:
+            printer.text(repr(self))
+            return
+        fields: dict[str, Any] = {"transition": self.transition, "reward": self.reward, "gamma": self.gamma}
+        if (self.initial != 1 / self.n_states).any():
+            fields["initial"] = self.initial
+        if self.mask is not None:
+            fields["mask"] = self.mask
+        with printer.group(4, "TabularMDP(", ")"):
+            for i, (name, value) in enumerate(fields.items()):
+                if i:
+                    printer.text(",")
+                    printer.breakable()
+                printer.text(f"{name}={value.tolist() if isinstance(value, np.ndarray) else value!r}")
 
     @property
     def n_states(self) -> int:

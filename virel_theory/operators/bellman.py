@@ -7,7 +7,7 @@ Rounding bound of every operator, whatever the temperature: (4 A + S + 16) u (M 
 M the largest |q| or |V| (hence c log A more for the soft operator). Derivation: an exponent x = (q - max
 q)/eps carries an error u |x|, its weight e^x thus u |x| e^x <= u/e, and |x| e^x (max q - q) <= 2 M / e; there
 are A such terms in numerator and denominator, A u / 2 for each of their sums, the expectation over S
-successors, and a few single roundings.
+successors, and a few single roundings. A backup beyond float64's range is infinite, with numpy's warning.
 """
 
 import numpy as np

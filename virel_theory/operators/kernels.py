@@ -9,6 +9,9 @@ import numpy as np
 
 from virel_common.compiled import njit
 
+HUGE = 2.0**1000
+"""Numbers above this are scaled before they are subtracted."""
+
 
 @njit(cache=True)
 @no_type_check
@@ -24,19 +27,30 @@ def policy_mean(q, pi, out):
 
 @njit(cache=True)
 @no_type_check
+def unit_of(row):
+    """Factor 1, or 1/4 for a row whose differences could overflow: of so large numbers a quarter is exact."""
+    for x in row:
+        if HUGE < abs(x) < np.inf:
+            return 0.25
+    return 1.0
+
+
+@njit(cache=True)
+@no_type_check
 def boltzmann_mean(q, eps, out):
     """Boltzmann means of the rows of `q`, into `out`: the maximum plus a mean of non-positive differences."""
     for s in range(q.shape[0]):
-        top = q[s].max()
+        unit = unit_of(q[s])
+        top = unit * q[s].max()
         mass = 0.0
         drop = 0.0
         for a in range(q.shape[1]):
-            below = q[s, a] - top
-            weight = np.exp(below / eps)  # exponents <= 0: cannot overflow
+            below = unit * q[s, a] - top
+            weight = np.exp(below / eps / unit)  # exponents <= 0: cannot overflow
             if weight > 0.0:  # leaves out missing actions, and 0 * (-inf)
                 mass += weight
                 drop += weight * below
-        out[s] = top + drop / mass
+        out[s] = (top + drop / mass) / unit
 
 
 @njit(cache=True)
@@ -44,14 +58,15 @@ def boltzmann_mean(q, eps, out):
 def boltzmann_policy_mean(q, eps, out):
     """Boltzmann means `out[s] <- sum_a pi[a] q[s, a]`, by way of the probabilities pi of each row."""
     for s in range(q.shape[0]):
-        top = q[s].max()
+        unit = unit_of(q[s])
+        top = unit * q[s].max()
         mass = 0.0
         for a in range(q.shape[1]):
-            mass += np.exp((q[s, a] - top) / eps)
+            mass += np.exp((unit * q[s, a] - top) / eps / unit)
         log_mass = np.log(mass)
         total = 0.0
         for a in range(q.shape[1]):
-            probability = np.exp((q[s, a] - top) / eps - log_mass)
+            probability = np.exp((unit * q[s, a] - top) / eps / unit - log_mass)
             if probability > 0.0:
                 total += probability * q[s, a]
         out[s] = total
@@ -62,6 +77,7 @@ def boltzmann_policy_mean(q, eps, out):
 def log_sum_exp(q, c, out):
     """Soft maxima `out[s] <- c log sum_a exp(q[s, a] / c)`, by `log1p` of all but the largest term."""
     for s in range(q.shape[0]):
+        unit = unit_of(q[s])
         top = q[s].max()
         rest = 0.0
         seen_top = False
@@ -69,7 +85,7 @@ def log_sum_exp(q, c, out):
             if q[s, a] == top and not seen_top:
                 seen_top = True  # its own exp(0) = 1 goes into log1p
             else:
-                rest += np.exp((q[s, a] - top) / c)
+                rest += np.exp((unit * q[s, a] - unit * top) / c / unit)
         out[s] = top + c * np.log1p(rest)
 
 

@@ -19,8 +19,9 @@ def linear_program(
 
     $$\min \sum_s V(s) \text{ subject to } V(s) \ge r(s, a) + \gamma\sum_{s'}p(s'|s, a)V(s')$$
 
-    HiGHS works to its own feasibility tolerance (about 1e-7 of the scaled problem): its V is only a
-    candidate. The `error_bound` is that of one certified backup of it, as for every other solver.
+    HiGHS works to its own feasibility tolerance (1e-7, here of the largest reward): its V is only a
+    candidate. The `error_bound` is that of one certified backup of it, as for every other solver. Where HiGHS
+    finds none, near gamma 1, the candidate is the largest reward for ever, which is superharmonic.
 
     Args:
         mdp: a small MDP: time grows fast beyond some thousand pairs.
@@ -33,8 +34,7 @@ def linear_program(
         A `Solution`; n_steps counts the iterations of HiGHS.
 
     Raises:
-        InputError: as `solve`. SolverError: with `throw`, if the tolerance is not met. RuntimeError: if HiGHS
-        finds no solution (it always exists: then its tolerances are too coarse for the MDP).
+        InputError: as `solve`. SolverError: with `throw`, if the tolerance is not met.
 
     Example:
         >>> round(linear_program(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-6).value.item(), 6)
@@ -60,13 +60,17 @@ def _least_superharmonic(task: Problem) -> tuple[Array, int]:
     pick = sparse.csr_array(
         (np.ones(len(state)), (np.arange(len(state)), state)), shape=(len(state), n_states)
     )
+    left = pick - task.gamma * flat[np.flatnonzero(exists)]
+    reward = task.reward.reshape(-1)[exists]
+    scale, own = np.abs(reward).max() or 1.0, left[np.arange(len(state)), state]
+    of_own = sparse.diags_array(1 / own)  # HiGHS takes 1 - gamma for 0 where it is below 1e-9
     found = optimize.linprog(  # type: ignore[call-overload]  # the stubs know dense constraints only
         np.ones(n_states),
-        A_ub=task.gamma * flat[np.flatnonzero(exists)] - pick,
-        b_ub=-task.reward.reshape(-1)[exists],
+        A_ub=-(of_own @ left),
+        b_ub=-reward / scale / own,
         bounds=(None, None),
         method="highs",
     )
     if found.x is None:
-        raise RuntimeError(f"HiGHS found no solution: {found.message}; use `solve`")
-    return np.asarray(found.x), int(found.nit)
+        return np.full(n_states, reward.max() / (1 - task.gamma)), int(found.nit or 0)
+    return scale * np.asarray(found.x), int(found.nit)

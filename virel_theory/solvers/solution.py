@@ -85,6 +85,10 @@ class SolverError(RuntimeError):
         )
         self.solution = solution
 
+    def __reduce__(self) -> tuple[type["SolverError"], tuple[Solved]]:
+        """Make copies by the constructor, as another process does that gets the error."""
+        return type(self), (self.solution,)
+
 
 class SolverInterrupted(KeyboardInterrupt):
     """Ctrl-C during a solve; `solution` holds what was reached by then, with a bound that is true for it.
@@ -105,6 +109,10 @@ class SolverInterrupted(KeyboardInterrupt):
         """Store the solution, whose status is INTERRUPTED."""
         super().__init__(f"interrupted (error bound {solution.error_bound:.3g})")
         self.solution = solution
+
+    def __reduce__(self) -> tuple[type["SolverInterrupted"], tuple["Solution"]]:
+        """Make copies by the constructor, as another process does that gets the error."""
+        return type(self), (self.solution,)
 
 
 class ThreadUse(NamedTuple):

@@ -111,6 +111,16 @@ def test_temperature_zero_is_the_optimal_operator_ties_included(operator):
     np.testing.assert_array_equal(operator(TWO_STATES, Q, 0.0), bellman_optimal(TWO_STATES, Q))
 
 
+@pytest.mark.parametrize("temperature", [1e308, 1e300, 1.0])
+def test_values_whose_differences_overflow(temperature):
+    """Scaled by 2^-100 the same values and temperature are far from overflow, and everything is exact."""
+    mdp, scale = TabularMDP([[[1.0], [1.0], [1.0]]], [[0.0, 0.0, 0.0]], 0.25), 2.0**-100
+    q = np.array([[1.2e308, -1e308, 1.1e308]])
+    for operator, name in (bellman_soft, "c"), (bellman_boltzmann, "eps"), (bellman_incremental, "eps_k"):
+        small = operator(mdp, q * scale, **{name: temperature * scale}) / scale
+        np.testing.assert_allclose(operator(mdp, q, **{name: temperature}), small, rtol=1e-14)
+
+
 @pytest.mark.parametrize("operator", AT_TEMPERATURE)
 @pytest.mark.parametrize("eps", [5e-324, 1e-300, 1e-4])
 def test_tiny_temperatures_neither_overflow_nor_lose_the_maximum(operator, eps):

@@ -1,5 +1,7 @@
 """Error bounds of the solvers, against exact rational solutions."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,17 @@ def test_the_linear_program_agrees():
     for mdp, exact in instances(20, seed=1):
         found = linear_program(mdp, atol=1e-4, rtol=1e-6)
         assert exact_error(found.q, exact) <= found.error_bound
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e16, 1e20])
+@pytest.mark.parametrize("gamma", [0.9, 1 - 1e-6, 1 - 1e-9])
+def test_the_linear_program_has_values_near_gamma_1_and_at_any_scale(gamma, scale):
+    """HiGHS takes coefficients below 1e-9 for zero, and bounds above 1e20 for none."""
+    mdp = TabularMDP([[[1.0], [1.0]]], [[-3 * scale, scale]], gamma)
+    most, least = (linear_program(mdp, atol=1e-3 * scale, sense=sense) for sense in ("max", "min"))
+    worth = Fraction(scale) / (1 - Fraction(gamma))
+    assert exact_error(most.value[:, None], [[worth]]) <= most.error_bound <= 1e-4 * worth
+    assert exact_error(least.value[:, None], [[-3 * worth]]) <= least.error_bound <= 1e-4 * worth
 
 
 def test_a_bound_is_true_when_the_steps_run_out():
