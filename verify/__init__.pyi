@@ -6,5 +6,6 @@ from .engine.claim import Step as Step
 from .engine.plotdata import Curve as Curve
 from .engine.plotdata import Figure as Figure
 from .engine.plotdata import Panel as Panel
+from .engine.registry import all_claims as all_claims
 from .engine.verdict import Gap as Gap
 from .engine.verdict import Verdict as Verdict

@@ -108,9 +108,9 @@ def train(
     """
     for name in sorted(options):
         known = name in TrainOptions.__dataclass_fields__ and name not in ELSEWHERE
-        rule = ELSEWHERE.get(
-            name, "must be an option of `virel train`; algorithm settings go into `settings`"
-        )
+        others = ", ".join(x for x in TrainOptions.__dataclass_fields__ if x not in ELSEWHERE)
+        rule = f"must be an option of `virel train` ({others}); algorithm settings go into `settings`"
+        rule = ELSEWHERE.get(name, rule)
         require(known, name, options[name], rule)
     spec, function = specified(env)
     callbacks, folder = Callbacks(on_log, on_evaluation), None if out is None else as_path(out, name="out")
