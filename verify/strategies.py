@@ -85,8 +85,8 @@ def mdps(
         max_states,
         f"must be at least 1 and, with max_actions = {max_actions}, have max_states^2 max_actions <= 4000",
     )
-    n_states = draw(_between(1, max_states))
-    n_actions = draw(_between(min_actions, max_actions))
+    n_states = draw(_sizes(1, max_states))
+    n_actions = draw(_sizes(min_actions, max_actions))
     shape = (n_states, n_actions)
     weights = draw(_transitions(shape))
     reward = draw(_signed(shape, 4) if rewards is None else _array(np.float64, shape, elements=rewards))
@@ -236,7 +236,10 @@ def _array(
     return hnp.arrays(dtype, shape, elements=elements, fill=st.nothing())
 
 
-_between = cache(st.integers)
+@cache
+def _sizes(least: int, most: int) -> st.SearchStrategy[int]:
+    """Hypothesis strategy for a number of states or actions; the least, often trivial, half as often as others."""
+    return st.sampled_from((least, *(n for n in range(least + 1, most + 1) for _ in range(2))))
 
 
 @cache
