@@ -238,7 +238,7 @@ def _array(
 
 @cache
 def _sizes(least: int, most: int) -> st.SearchStrategy[int]:
-    """Hypothesis strategy for a number of states or actions; the least, often trivial, half as often as others."""
+    """Hypothesis strategy for a number of states or actions; the least is half as likely as any other."""
     return st.sampled_from((least, *(n for n in range(least + 1, most + 1) for _ in range(2))))
 
 
