@@ -13,8 +13,8 @@ $\bar V(s) = E_\pi[\bar Q - \alpha\log\pi]$, with $\alpha = 0$ where they are ha
 
 `deep-retrace`. Both sides: `Retrace` in the same way, every pair of the windows; against Munos et al. 2016, Eqs.
         (3), (4), as a recursion in which b and the cut are one factor, $\lambda\min(b, \pi)$. Its TD errors at
-        $Q^\pi$ are zero for every b: only a truncation that bootstraps, an end that does not, and a cut that
-        is at most 1 give that.
+        $Q^\pi$ are zero for every b, as each step's are: that takes truncations that bootstrap and ends that
+        do not, whatever the cut.
 
 `deep-advantage`. Both sides: `Advantage` with a `Score` posterior on whole windows as rollouts, with returns of up
         to two steps or to the rollout's end, at a drawn V; against the recursion, less V. At the $V^\pi$ of a
