@@ -9,7 +9,8 @@ What the graph tells, for the maximum (costs are negated):
 1. From a state without a proper policy the value is $-\infty$. Pairs that may lead to one are no longer used.
 2. In an end component of what is left, a policy can go round as long as it likes and still arrive. If the
    best gain per step there is positive, the value is $\infty$, as is that of all states that may get there.
-   The signs of the rewards tell, or, where both occur, bounds on the gain (`average_reward`).
+   The signs of the rewards tell, or, where both occur, bounds on the gain (`average_reward`) of what is left
+   once components of reward 0 are single states.
 3. Components of the pairs with reward 0 become single states: going round in them changes nothing, but an
    iteration would not notice that a policy never leaves.
 4. Then every way to go on for ever costs infinitely much: in a component whose rewards are at most 0, one
@@ -17,7 +18,8 @@ What the graph tells, for the maximum (costs are negated):
    So proper policies suffice, values are finite, and $V^* = BV^*$ has one solution (Bertsekas & Tsitsiklis
    1991). `transient` bounds it.
 
-Refused is a component with rewards of both signs whose best gain is 0, or so close that float64 can't tell:
+Refused is a component with rewards of both signs in which to go round gains 0, or so little that float64
+can't tell:
 the equation then has many solutions (Baier et al. 2018).
 """
 
@@ -153,9 +155,13 @@ def _gaining(p: Pairs, cycles: Components) -> Mask:
 
 
 def _gains(p: Pairs, cycles: Components, k: int) -> bool:
-    """Whether the best gain of end component k is positive; refuses what bounds on it cannot tell."""
-    inside, none = cycles.of == k, graph.no_components(p)
-    part = quotient(p, is_open=inside, allowed=cycles.pairs, merged=none, reward=p.reward)
+    """Whether the best gain of end component k is positive; refuses what bounds on it cannot tell.
+
+    What goes round at reward 0 counts as one state here, too: to wait there gains nothing and costs nothing.
+    """
+    inside = cycles.of == k
+    idle = graph.end_components(p, inside, cycles.pairs & (p.reward == 0))
+    part = quotient(p, is_open=inside, allowed=cycles.pairs, merged=idle, reward=p.reward)
     low, high = gain_bounds(part.p, rtol=DECIDED, max_steps=MAX_SWEEPS)
     if low <= 0 <= high:
         raise InputError(

@@ -96,6 +96,19 @@ def test_costs_of_both_signs_are_refused_only_where_a_policy_can_go_round_for_no
     np.testing.assert_allclose(shortest_path(once, [2], atol=1e-9).value, [-1, -2, 0], rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("idle", [True, False])
+def test_to_wait_at_reward_0_decides_nothing_in_a_round_trip_that_loses(idle):
+    """From 0 to 1 for 1, back for -2 or on to the goal for 0; in 0 one may wait. A round trip loses 1/2 a step."""
+    rows = {0: [{1: 1.0}, *([{0: 1.0}] if idle else [])], 1: [{0: 1.0}, {2: 1.0}]}
+    mdp = mdp_of(rows, {(0, 0): 1.0, (1, 0): -2.0})
+    found = shortest_path(mdp, goal=[2], atol=1e-9, sense="max")
+    assert found.status.ok
+    np.testing.assert_allclose(found.value, [1.0, 0.0, 0.0], atol=1e-9)
+    for gain, value in ((-2.0 + 1.0, [1.0, 0.0, 0.0]), (0.5, [np.inf, np.inf, 0.0])):
+        mdp = mdp_of(rows, {(0, 0): 1.0, (1, 0): gain - 1.0})
+        assert shortest_path(mdp, goal=[2], atol=1e-9, sense="max").value == pytest.approx(value, abs=1e-9)
+
+
 def test_a_fair_random_walk_is_the_gamblers_ruin():
     n = 50
     rows = {s: [{s - 1: 0.5, s + 1: 0.5}] for s in range(1, n)}

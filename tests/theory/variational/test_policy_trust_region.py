@@ -1,5 +1,6 @@
 """Best policy on a budget of divergence from the old one: worked numbers, optimality, limits, bad input."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -65,6 +66,24 @@ def test_a_state_without_weight_gets_the_policy_of_the_same_multiplier():
     q = [[1.0, 0.0], [1.0, 0.0]]
     found = policy_trust_region(q, prior=[[0.5, 0.5], [0.5, 0.5]], d=[1.0, 0.0], epsilon=0.1)
     np.testing.assert_allclose(found.policy[0], found.policy[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9, 1e100])
+@pytest.mark.parametrize("epsilon", [1e-14, 1e-12, 1e-9, 1e-6, 1e-3])
+def test_the_budget_is_met_where_the_last_digit_of_the_multiplier_is_worth_more_than_it(scale, epsilon):
+    """Nearly all mass is on the worse action; with x on the best one, gap / lambda is 1 / (1 - x) - p / x."""
+    p = [1.0, 1e-25]
+    found = policy_trust_region([[0.0, scale]], prior=[p], d=[1.0], epsilon=epsilon)
+    with mpmath.workdps(60):
+        old, new = ([mpmath.mpf(float(x)) for x in row] for row in (p, found.policy[0]))
+        kl = mpmath.fsum(
+            a / sum(old) * mpmath.log(a / sum(old) * sum(new) / b) for a, b in zip(old, new, strict=True)
+        )
+        # 1e-13, and the rounding of probabilities near 1 and of the divergence: some ulps over root epsilon
+        assert abs(kl / epsilon - 1) <= 1e-13 + 16 * 2.0**-53 / epsilon**0.5
+    assert found.multiplier == pytest.approx(
+        scale / (1 / (1 - epsilon) - 1e-25 / epsilon), rel=epsilon + 1e-12
+    )
 
 
 def test_missing_and_excluded_actions_stay_at_zero():

@@ -140,6 +140,17 @@ def test_the_bound_is_met_over_many_scales(trust):
     assert np.array([0.9, 0.1]) @ kl_divergence(old, new) == pytest.approx(trust, rel=1e-6, abs=1e-14)
 
 
+@pytest.mark.parametrize("trust", [100.0, 170.0, 182.0, 184.0, 185.0, 200.0, 1e12])
+def test_a_wide_bound_is_never_exceeded_and_states_without_mass_keep_their_policy(trust):
+    """From 178 nats on the products lambda d p are subnormal; from 186 on no number spends the bound."""
+    old, d = np.array([[0.5, 0.5], [0.3, 0.7]]), np.array([0.5, 0.5])
+    new = joint_m_step([[1.0, 0.0], [0.0, 0.0]], policy=old, d=d, trust=trust)
+    np.testing.assert_allclose(new[1], old[1], rtol=1e-15)
+    spent = d @ kl_divergence(old, new)
+    assert spent <= trust + 1e-12
+    assert spent >= min(trust - 0.01, 185.7)
+
+
 def test_weights_by_rank_by_hand():
     # N = 4: ln(4.5/i); ranks 2 and 3 are tied; the missing action has none
     w = np.log(4.5 / np.arange(1, 5))

@@ -37,6 +37,11 @@ def swapped(function):
     return lambda a, b, *rest, **kwargs: function(b, a, *rest, **kwargs)
 
 
+def the_other_way(q, pi, *, original=tools.divergence):
+    """Divergence KL(pi || q) of the actions that q takes."""
+    return original(np.where(q != 0, pi, 0), q)
+
+
 def undiscounted_backup(mdp, v):
     return mdp.reward + mdp.dense_transition @ v
 
@@ -139,7 +144,7 @@ MUTANTS = [
     ("mpo-dual-slope", dual, "dual", double_budget),
     ("mpo-dual-slope", dual, "tilted", colder),
     ("mpo-dual-slope", dual, "divergence", mean_kl),
-    ("mpo-dual-slope", dual, "divergence", swapped(tools.divergence)),
+    ("mpo-dual-slope", dual, "divergence", the_other_way),
     ("mpo-dual-samples", dual, "dual", scaled(dual.dual, -1)),
     (
         "mpo-dual-samples",

@@ -13,6 +13,12 @@ from virel_theory.checks import (
     first_bad,
 )
 from virel_theory.operators.policies import kl_divergence
+from virel_theory.variational.core.budget import SMALLEST
+
+WITHIN = 1e-12
+"""Nats that a divergence may be above its bound, by rounding."""
+LOWEST = -268
+"""Exponent of 16 of the smallest multiplier."""
 
 
 def joint_m_step(psi: ArrayLike, *, policy: ArrayLike, d: ArrayLike, trust: float | None) -> Array:
@@ -32,7 +38,8 @@ def joint_m_step(psi: ArrayLike, *, policy: ArrayLike, d: ArrayLike, trust: floa
         d: `[S]` state distribution.
         trust: bound > 0 on the divergence, in nats; None: no bound.
 
-    Returns: `[S, A]` new policy; its divergence is `trust` within 1e-12 if the bound is active.
+    Returns: `[S, A]` new policy; its divergence is `trust` within 1e-12 if the bound is active. A bound that
+        only probabilities below 1e-300 spend is met and not quite spent, as they have few digits.
     Raises: InputError: if `psi` is not a distribution over pairs that the old policy takes, or has mass where
         `d` has none; if `trust` is not positive.
 
@@ -61,11 +68,22 @@ def joint_m_step(psi: ArrayLike, *, policy: ArrayLike, d: ArrayLike, trust: floa
 
 
 def _fit(psi: Array, old: Array, d: Array, multiplier: float) -> Array:
-    """The policy at a value of the multiplier."""
-    top = psi + multiplier * d[:, None] * old
-    below = psi.sum(axis=1) + multiplier * d
-    on = below > 0
-    rows = np.where(on[:, None], top, old) / np.where(on, below, 1.0)[:, None]
+    r"""The policy at a value of the multiplier: a mixture of psi's own and the old one, from the nearer one.
+
+    Below, $t = \lambda d(s) / \psi(s)$. With a positive multiplier no action of the old policy gets less than
+    5e-324.
+    """
+    mass = psi.sum(axis=1)
+    on = (mass > 0)[:, None]
+    mass = np.where(mass > 0, mass, 1.0)
+    best = np.where(on, psi / mass[:, None], old)
+    rows = best
+    if multiplier > 0:
+        with np.errstate(over="ignore", invalid="ignore"):
+            t = (d / mass * multiplier)[:, None]
+            near_best = best + (old - best) * (t / (1 + t))
+        rows = np.where(t > 1, old + (best - old) / (1 + t), near_best)
+        rows = np.where(on, np.maximum(rows, np.where(old > 0, SMALLEST, 0.0)), old)
     out: Array = rows / rows.sum(axis=1, keepdims=True)  # else rounding adds up over iterations
     return out
 
@@ -79,9 +97,13 @@ def _multiplier(psi: Array, old: Array, d: Array, trust: float) -> float:
     if _divergence(psi, old, d, 0.0) <= trust:
         return 0.0
     step = np.log(16.0)
-    low = next(k * step for k in range(0, -300, -1) if excess(k * step) > 0)
+    low = next((k * step for k in range(0, LOWEST, -1) if excess(k * step) > 0), None)
+    if low is None:
+        return float(np.exp(LOWEST * step))
     high = next(low + k * step for k in range(1, 600) if excess(low + k * step) <= 0)
-    return float(np.exp(brentq(excess, high - step, high, xtol=1e-14, rtol=1e-15)))
+    root = brentq(excess, high - step, high, xtol=1e-14, rtol=1e-15)
+    met = (root + k / 64 for k in range(2**16))  # the first, but where probabilities have few digits
+    return float(np.exp(next(x for x in met if excess(x) <= WITHIN)))
 
 
 def _divergence(psi: Array, old: Array, d: Array, multiplier: float) -> float:

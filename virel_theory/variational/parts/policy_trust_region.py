@@ -34,7 +34,8 @@ from scipy.optimize import brentq
 
 from virel_theory.checks import Array, as_distribution, as_rows
 from virel_theory.operators.policies import as_action_values
-from virel_theory.variational.core.budget import CLOSE, as_budget, in_range, tempered_posterior
+from virel_theory.variational.core.budget import CLOSE, SMALLEST, as_budget, in_range, tempered_posterior
+from virel_theory.variational.core.e_step import divergences
 
 NEWTON_STEPS = 100
 """Largest number of Newton steps; some ten suffice, as the logarithm of tau / B at least doubles per step."""
@@ -77,7 +78,8 @@ def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
         d: `[S]` distribution over states.
         epsilon: budget > 0, nats.
 
-    Returns: a `TrustedPolicy`; the divergence is within 1e-13 of `epsilon`, relative, and its own rounding.
+    Returns: a `TrustedPolicy`; the divergence is within 1e-13 of `epsilon`, relative, and its own rounding,
+        which is some ulps over the root of epsilon.
     Raises: InputError: if an argument is out of its range, or a distribution does not fit `q`.
 
     Example:
@@ -89,7 +91,7 @@ def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
     old = as_rows(prior, table, name="prior")
     weights, budget = as_distribution(d, len(table), name="d"), as_budget(epsilon)
     scaled, unit = in_range(table)
-    gap = _gaps(scaled, old)
+    gap, size = _in_own_units(_gaps(scaled, old))
     positive = (weights[:, None] * old * (gap > 0)).sum()
     if positive == 0:
         return TrustedPolicy(tempered_posterior(table, prior=old, eta=0.0), 0.0)
@@ -100,14 +102,21 @@ def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
 
     low, high = _bracket(gap, old, weights, budget)
     log_multiplier = float(brentq(excess, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps))
+    policy = _on_budget(gap, old, weights, budget, log_multiplier)
     with np.errstate(over="ignore"):
-        return TrustedPolicy(_policy(gap, old, log_multiplier), unit * float(np.exp(log_multiplier)))
+        return TrustedPolicy(policy, float(np.exp(log_multiplier)) * size * unit)
 
 
 def _gaps(table: Array, old: Array) -> Array:
     """Distance of each action's value from the best among those that `old` takes; 0 at the others."""
     best = np.where(old > 0, table, -np.inf).max(axis=1, keepdims=True)
     return np.where(old > 0, best - np.where(old > 0, table, 0.0), 0.0)
+
+
+def _in_own_units(gap: Array) -> tuple[Array, float]:
+    """Gaps over a power of 2 near their largest, and that power; none that is positive becomes 0."""
+    size = float(np.ldexp(1.0, int(np.frexp(gap.max())[1]) - 1)) if gap.any() else 1.0
+    return np.where(gap > 0, np.maximum(gap / size, SMALLEST), 0.0), size
 
 
 def _bracket(gap: Array, old: Array, weights: Array, budget: float) -> tuple[float, float]:
@@ -162,6 +171,32 @@ def _divergence(gap: Array, old: Array, log_multiplier: float) -> Array:
     log_ratio = np.where(gap > 0, np.logaddexp(np.log(tau), _log(gap) - log_multiplier), np.log(tau))
     terms = np.where(near, np.log1p(w) - w / (1 + w), log_ratio - 1 + 1 / (tau + x))
     out: Array = (old * terms).sum(axis=1)
+    return out
+
+
+def _on_budget(gap: Array, old: Array, weights: Array, budget: float, log_multiplier: float) -> Array:
+    r"""The policy of a multiplier, or one on the budget between those of it and the next number.
+
+    With a best action of small prior mass, $\lambda = g (1 - \pi(\text{best}))$ nearly: its last digit moves
+    a small budget by u/epsilon, relative.
+    """
+
+    def excess(policy: Array) -> float:
+        return float(weights @ divergences(old, policy)) / budget - 1
+
+    here = _policy(gap, old, log_multiplier)
+    over = excess(here)
+    if abs(over) <= CLOSE:
+        return here
+    ulp = np.copysign(max(np.spacing(abs(log_multiplier)), 2.0**-53), over)  # a higher price: less divergence
+    others = (_policy(gap, old, log_multiplier + ulp * 2**k) for k in range(40))
+    other = next((policy for policy in others if excess(policy) * over < 0), None)
+    if other is None:
+        return here
+    share = brentq(
+        lambda t: excess(here + t * (other - here)), 0, 1, xtol=1e-16, rtol=4 * np.finfo(float).eps
+    )
+    out: Array = here + share * (other - here)
     return out
 
 
