@@ -98,7 +98,7 @@ def test_costs_of_both_signs_are_refused_only_where_a_policy_can_go_round_for_no
 
 @pytest.mark.parametrize("idle", [True, False])
 def test_to_wait_at_reward_0_decides_nothing_in_a_round_trip_that_loses(idle):
-    """From 0 to 1 for 1, back for -2 or on to the goal for 0; in 0 one may wait. A round trip loses 1/2 a step."""
+    """From 0 to 1 for 1, back for -2 or on to the goal for 0; in 0 one may wait. A round trip loses 1."""
     rows = {0: [{1: 1.0}, *([{0: 1.0}] if idle else [])], 1: [{0: 1.0}, {2: 1.0}]}
     mdp = mdp_of(rows, {(0, 0): 1.0, (1, 0): -2.0})
     found = shortest_path(mdp, goal=[2], atol=1e-9, sense="max")
