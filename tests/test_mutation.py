@@ -31,6 +31,7 @@ DELEGATES = {
     "grad_beta_optimal": "one_hot_argmax and grad_beta_fixed_policy, both mutated",
     "policy_iteration_steps": "classical._policy_iteration, mutated",
     "soft_policy_iteration_steps": "classical._soft_policy_iteration, mutated",
+    "virel": "virel._iterates and boltzmann_policy, both mutated",
     "mpo_parametric": "policy_trust_region and mpo._iterates, both mutated",
     "natural_policy_gradient": "natural._iterates and natural._direction, both mutated",
     "regularised_optimum": LEFT_OUT["variational.parts.optimum.regularised_optimum"],

@@ -6,6 +6,7 @@ from benchmarks.deep import table_1
 from benchmarks.deep.table_1 import CELLS, CURVES, EMPTY, PAGE, cell_of, page, rows_of
 from virel_deep.design.presets import PRESETS, Preset
 from virel_deep.design.priors import Asymmetric
+from virel_theory.variational.table import EXACT_FORM, ROWS
 
 
 def test_the_page_is_current():
@@ -40,3 +41,20 @@ def test_a_preset_with_another_prior_moves_to_another_cell(monkeypatch):
     assert cell_of(moved) == cell_of(sac)._replace(prior="learned")
     monkeypatch.setitem(PRESETS, "sac", Preset(moved, "this test"))
     assert page() != PAGE.read_text()
+
+
+def test_every_preset_of_the_deep_agent_is_an_exact_algorithm_or_is_told_its_name():
+    names = {row.name for row in ROWS}
+    assert {*PRESETS} - names == {*EXACT_FORM}
+    assert {*EXACT_FORM.values()} <= names
+
+
+def test_the_exact_counterpart_of_virels_presets_is_a_row():
+    for preset, name in {
+        "virel": "virel",
+        "virel-twin": "virel",
+        "beta": "beta",
+        "beta-twin": "beta",
+    }.items():
+        link = f"[`{name}`](../reference/virel_theory/variational.algorithms.virel.md)"
+        assert table_1._exact(preset) == link

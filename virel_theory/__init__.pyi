@@ -154,6 +154,8 @@ from .variational.algorithms.natural import natural_policy_gradient as natural_p
 from .variational.algorithms.rerpi import rerpi as rerpi
 from .variational.algorithms.smcp import smcp as smcp
 from .variational.algorithms.sql import sql as sql
+from .variational.algorithms.virel import beta as beta
+from .variational.algorithms.virel import virel as virel
 from .variational.algorithms.vmpo import vmpo as vmpo
 from .variational.core.budget import Budget as Budget
 from .variational.core.budget import budget_temperature as budget_temperature

@@ -106,7 +106,9 @@ def run(config: IterateConfig, *, drawer: Drawer | None = None) -> int:
         make_writable(config.out, config.algorithm)
     for name, task in zip(config.mdp, tasks, strict=True):
         print(f"{name}: {sizes(task)} ({sense})")
-    if any(task.is_sparse and task.n_states > LARGE for task in tasks) and not settings.get("sweeps"):
+    default = {name: one.default for name, one in settings_of(function).items()}
+    exact = (default | settings).get("sweeps") is None
+    if exact and any(task.is_sparse and task.n_states > LARGE for task in tasks):
         say(f"{PROG}: note: exact evaluation solves a sparse system per iteration; --set sweeps=1 does not")
     record = Record(config.algorithm)
     with stop_signals_interrupt():

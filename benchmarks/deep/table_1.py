@@ -17,7 +17,7 @@ from virel_common.files import write_atomically
 from virel_deep.design.adapt import NONE, discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.presets import PRESETS
-from virel_theory.variational.table import ROWS
+from virel_theory.variational.table import EXACT_FORM, ROWS, algorithm_row
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "theory/table_1.md"
@@ -41,12 +41,6 @@ STEMS = {
     "mb-iadp": ("model-prior-",),
 }
 """Further beginnings of the ids of claims about a row, whose names are not in them."""
-ALIASES = {"sac": "soft-policy-iteration", "sac-v": "soft-policy-iteration"} | dict.fromkeys(
-    ("ddpg", "td3"), "policy-iteration"
-)
-"""Exact algorithms by other names than the presets."""
-EM = dict.fromkeys(("virel", "virel-twin", "beta", "beta-twin"), ("em_steps", "methods.em"))
-"""Presets of VIREL, whose exact form is no row of the paper's table: function and module."""
 
 
 class Cell(NamedTuple):
@@ -156,9 +150,8 @@ def _discrete(of: Algorithm) -> str:
 
 def _exact(name: str) -> str:
     """Link to the exact counterpart of a preset, or to an exact algorithm by its name."""
-    rows = {row.name: (row.function, f"variational.algorithms.{row.module}") for row in ROWS} | EM
-    function, module = rows[ALIASES.get(name, name)]
-    return f"[`{function}`](../reference/virel_theory/{module}.md)"
+    row = algorithm_row(EXACT_FORM.get(name, name))
+    return f"[`{row.function}`](../reference/virel_theory/variational.algorithms.{row.module}.md)"
 
 
 def _claims(name: str) -> str:
@@ -197,7 +190,7 @@ def _page_of(name: str) -> str:
 
 
 def _rest() -> Iterator[str]:
-    others = [row for row in ROWS if row.name not in {*PRESETS, *ALIASES.values()}]
+    others = [row for row in ROWS if row.name not in {*PRESETS, *EXACT_FORM.values()}]
     yield "## Outside the table"
     yield ""
     yield "`ddpg` and `td3` have no temperature: nothing weighs a divergence. They stand beside `sac` as its"

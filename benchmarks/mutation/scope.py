@@ -59,6 +59,7 @@ MODULES = (
     "variational.algorithms.classical",
     "variational.algorithms.mpo",
     "variational.algorithms.natural",
+    "variational.algorithms.virel",
     "variational.parts.policy_trust_region",
 )
 """Modules that hold formulas. Not: reading and writing files, generators, the command line, solvers (their

@@ -64,6 +64,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "iadp": {"alpha": "T"},
     "hdp": {"alpha": "T"},
     "soft-policy-iteration": {"alpha": "T"},
+    "virel": {"alpha": "T"},
+    "beta": {"scale": "1/spread"},
+    "beta sampled=True": {"scale": "1/spread", "sampled": True},
     "sql": {"alpha": "T"},
     "erpg": {"tau": "T"},
     "sac-iterative": {"alpha": "T"},
@@ -72,6 +75,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "mb-iadp noise=0.1": {"alpha": "T", "noise": 0.1},
 }
 """Rows of the tables: an algorithm's name first, then what is not its default. "T" is the temperature.
+
+The scale of `beta` is VIREL's: its lambda is (1 - gamma)/(average reward), one over the size of the values.
 
 `mb-mpo` is left out: on the garnet it freezes late, in a policy that depends on the values' last bits.
 """
@@ -109,11 +114,14 @@ def table(name: str) -> str:
 def line(mdp: TabularMDP, row: str, *, top: float, spread: float) -> Line:
     """What one algorithm does on an MDP with best return `top`, in units of `spread`."""
     algorithm, temperature = row.split(maxsplit=1)[0], TEMPERATURE * spread
-    settings = {name: {"T": temperature, "1/T": 1 / temperature}.get(x, x) for name, x in ROWS[row].items()}
-    iterates = list(iterate(algorithm, mdp, steps=STEPS, **settings))
+    units = {"T": temperature, "1/T": 1 / temperature, "1/spread": 1 / spread}
+    settings = {name: units.get(x, x) for name, x in ROWS[row].items()}
+    may_sweep = "sweeps" in settings_of(algorithm_row(algorithm).load())
+    exact = {"sweeps": None} if may_sweep else {}
+    iterates = list(iterate(algorithm, mdp, steps=STEPS, **settings, **exact))
     near = next((x.step for x in iterates if x.bound <= GOAL * spread), None)
     backups = None
-    if near is not None and "sweeps" in settings_of(algorithm_row(algorithm).load()):
+    if near is not None and may_sweep:
         *_, last = iterate(algorithm, mdp, steps=MOST, atol=GOAL * spread, sweeps=1, **settings)
         backups = last.step if last.bound <= GOAL * spread else None
     policy, lost = iterates[-1].policy, top - iterates[-1].value
@@ -137,8 +145,8 @@ def greedy(actions: Array, n_actions: int) -> Array:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables of the named MDPs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.theory.choose", description=__doc__)
-    parser.add_argument("mdps", nargs="*", choices=[*MDPS, []], default=list(MDPS))
-    for name in parser.parse_args(argv).mdps:
+    parser.add_argument("mdps", nargs="*", choices=[*MDPS, []], default=[])
+    for name in parser.parse_args(argv).mdps or MDPS:
         print(table(name), flush=True)
         print(flush=True)
     return 0

@@ -42,6 +42,8 @@ TABLES = {
     "certified": Entry("mdp policy=pi v", read=lambda found: found.value),
     "policy_iteration_steps": _algorithm("mdp tie_tol prior d", zero_ok=("tie_tol",)),
     "soft_policy_iteration_steps": _algorithm("mdp alpha exponent prior d", zero_ok=("exponent",)),
+    "virel": _algorithm("mdp alpha prior d", zero_ok=("alpha",)),
+    "beta": _algorithm("mdp scale=alpha prior d"),
     "sql": _algorithm("mdp alpha v0=v d"),
     "mpo": _algorithm("mdp epsilon prior d"),
     "mpo_parametric": _algorithm("mdp trust=epsilon prior d"),

@@ -282,6 +282,22 @@ def test_a_large_sparse_mdp_gets_a_note_unless_its_evaluation_is_by_backups(tmp_
     assert "--set sweeps=1 does not" in capsys.readouterr().err
     assert main_iterate(["mpo", str(path), "--steps", "1", "--set", "sweeps=1"]) == 0
     assert capsys.readouterr().err == ""
+    assert main_iterate(["beta", str(path), "--steps", "1"]) == 0  # its default is one backup
+    assert capsys.readouterr().err == ""
+    assert main_iterate(["beta", str(path), "--steps", "1", "--set", "sweeps=None"]) == 0
+    assert "--set sweeps=1 does not" in capsys.readouterr().err
+
+
+def test_the_papers_own_algorithms_run_and_a_truth_value_is_a_setting(files, capsys):
+    assert main_iterate(["virel", files["a"], "--steps", "2", "--set", "alpha=0.5"]) == 0
+    assert len(rows(capsys.readouterr().out)) == 2
+    for value in ("True", "true"):
+        assert main_iterate(["beta", files["a"], "--steps", "2", "--set", f"sampled={value}"]) == 0
+        assert len(rows(capsys.readouterr().out)) == 2
+    assert main_iterate(["beta", files["a"], "--set", "sampled=yes"]) == 2
+    assert capsys.readouterr().err == "virel iterate: `sampled` must be True or False; found 'yes'\n"
+    assert main_iterate(["--list", "beta"]) == 0
+    assert "sampled=False" in capsys.readouterr().out
 
 
 def test_help_says_what_the_columns_and_exit_statuses_mean(capsys):

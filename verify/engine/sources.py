@@ -328,6 +328,7 @@ ENTRIES: tuple[Entry, ...] = (
         "same-hdp-iadp",
         "same-mb-sac",
         "same-erpg-soft-q",
+        "same-beta-policy-iteration",
     ),
     # Not printed anywhere: the deep agent's code against the exact objects (virel verify --deep)
     _claim("Deep: critic", "J^Q and J^V", "deep-q-loss", "deep-v-loss"),

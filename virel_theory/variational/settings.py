@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from virel_common.errors import InputError, require, shown
 from virel_common.values import value_of
 
-NAMES = {int: "an integer", float: "a number", str: "a text", NoneType: "None"}
+NAMES = {bool: "True or False", int: "an integer", float: "a number", str: "a text", NoneType: "None"}
 """Kinds that a text can give, and what an error calls them."""
 
 

@@ -5,7 +5,7 @@ A module is imported when its algorithm is first asked for.
 
 import difflib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from virel_common.errors import InputError, shown
@@ -48,6 +48,8 @@ ROWS = (
         "soft_policy_iteration_steps",
         "soft policy iteration: uniform prior, exact soft values",
     ),
+    Row("virel", "virel", "virel", "VIREL: Boltzmann policy of exact values at a fixed temperature"),
+    Row("beta", "virel", "beta", "VIREL: Boltzmann policy at a temperature that is the residual error"),
     Row("sql", "sql", "sql", "soft Q-learning: soft value iteration with a Boltzmann policy"),
     Row("mpo", "mpo", "mpo", "MPO: posterior on a KL budget, prior fitted to it"),
     Row(
@@ -84,12 +86,23 @@ ROWS = (
     Row("hdp", "hdp", "hdp", "hierarchy: a latent choice and a low level shared with the prior"),
     Row("distral", "distral", "distral", "several tasks with one distilled prior", several_tasks=True),
 )
-"""All algorithms: one task first, in the order of the paper's table; then several tasks.
+"""All algorithms: one task first, in the order of the design paper's table, which lacks VIREL's own; then
+several tasks.
 
 Example:
     >>> [row.name for row in ROWS][:4]
-    ['policy-iteration', 'soft-policy-iteration', 'sql', 'mpo']
+    ['policy-iteration', 'soft-policy-iteration', 'virel', 'beta']
 """
+
+EXACT_FORM = {
+    "sac": "soft-policy-iteration",
+    "sac-v": "soft-policy-iteration",
+    "ddpg": "policy-iteration",
+    "td3": "policy-iteration",
+    "virel-twin": "virel",
+    "beta-twin": "beta",
+}
+"""Presets of the deep agent whose exact algorithm has another name, with that name."""
 
 
 def algorithm_row(name: str) -> Row:
@@ -105,7 +118,13 @@ def algorithm_row(name: str) -> Row:
     """
     found = {row.name: row for row in ROWS}
     if not is_one_of(name, found):
-        close = difflib.get_close_matches(name, found, n=3) if isinstance(name, str) else []
+        close = _similar(name, found) if isinstance(name, str) else []
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise InputError(f"`algorithm` must be one of {', '.join(found)}; found {shown(name)}{hint}")
     return found[name]
+
+
+def _similar(name: str, found: Iterable[str]) -> list[str]:
+    """Names of algorithms that `name` may mean: the exact form of a preset, else those spelt alike."""
+    known = EXACT_FORM.get(name.lower())
+    return [known] if known else difflib.get_close_matches(name, found, n=3)

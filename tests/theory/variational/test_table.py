@@ -21,3 +21,20 @@ def test_names_are_unique_and_a_near_miss_is_named():
     assert len({row.name for row in ROWS}) == len(ROWS)
     with pytest.raises(InputError, match="did you mean mpo"):
         algorithm_row("mpoo")
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [
+        ("sac", "soft-policy-iteration"),
+        ("SAC", "soft-policy-iteration"),
+        ("sac-v", "soft-policy-iteration"),
+        ("ddpg", "policy-iteration"),
+        ("td3", "policy-iteration"),
+        ("virel-twin", "virel"),
+        ("beta-twin", "beta"),
+    ],
+)
+def test_a_preset_whose_exact_form_has_another_name_is_told_it(preset, name):
+    with pytest.raises(InputError, match=f"found {preset!r}; did you mean {name}\\?$"):
+        algorithm_row(preset)

@@ -1,1 +1,1 @@
-"""Claims that two rows of Table 1 of Marino et al. are one algorithm under equal settings."""
+"""Claims that two exact algorithms, of Table 1 of Marino et al. or VIREL's, are one under equal settings."""

@@ -1,12 +1,14 @@
-r"""Claims that two exact algorithms, two rows of Table 1 of Marino et al., have the same iterates.
+r"""Claims that two exact algorithms, rows of Table 1 of Marino et al. or VIREL's own, have the same iterates.
 
 Both sides: two functions of `virel_theory.variational.algorithms`, run for three steps with equal settings; their
         tables of action values and policies. They share the core (E-step, backups, solves), not their loops.
 Bound:  rounding and its growth over the steps: see `tools`. V-MPO takes advantages below
         `tie_tolerance`, less than 2e-10 max|Q|, for 0, which moves log-policies by as much over eta: the `slack` there.
-Teeth:  `perturb` doubles the temperature (or the step) of one of the two.
+        beta and policy iteration must agree to the last bit: both are greedy on values by the same solve.
+Teeth:  `perturb` doubles the temperature (or the step, or for beta without one the rewards) of one of the two.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.variational.algorithms.classical import soft_policy_iteration_steps
+from virel_theory.variational.algorithms.classical import policy_iteration_steps, soft_policy_iteration_steps
 from virel_theory.variational.algorithms.distral import distral
 from virel_theory.variational.algorithms.erpg import erpg
 from virel_theory.variational.algorithms.hdp import hdp
@@ -28,6 +30,7 @@ from virel_theory.variational.algorithms.model_based import mb_sac
 from virel_theory.variational.algorithms.mpo import mpo
 from virel_theory.variational.algorithms.smcp import smcp
 from virel_theory.variational.algorithms.sql import sql
+from virel_theory.variational.algorithms.virel import beta
 from virel_theory.variational.algorithms.vmpo import vmpo
 from virel_theory.variational.core.iterate import Iterate, first_prior
 from virel_theory.variational.core.regularised import regularised_value
@@ -132,6 +135,17 @@ def erpg_gap(*, mdp: TabularMDP, prior: Array, alpha: float, step: float, pertur
     return compared(mdp, left, right, eta=alpha)
 
 
+def beta_policy_iteration_gap(
+    *, mdp: TabularMDP, prior: Array, scale: float, perturb: float = 0.0, **settings: Any
+) -> Gap:
+    """Gap of beta, by default with complete M-steps, and policy iteration: values and policies, to the last bit."""
+    reward = mdp.reward * (1 + perturb)
+    moved = TabularMDP(mdp.transition, reward, mdp.gamma, mdp.initial, mdp.mask)
+    left = first(beta(moved, scale=scale, prior=prior, **{"sweeps": None} | settings))
+    right = first(policy_iteration_steps(mdp, prior=prior))
+    return Gap(compared(mdp, left, right, eta=1.0).error, 0.0)
+
+
 def _observations(mdp: TabularMDP) -> st.SearchStrategy[Array]:
     return st.lists(st.integers(0, 1), min_size=mdp.n_states, max_size=mdp.n_states).map(np.array)
 
@@ -155,21 +169,25 @@ _CHOICES, _PLAIN_CHOICES = (
 )
 _SURE = _CHOICES.filter(_is_deterministic)
 _PRIORS: dict[str, Any] = {"prior": policies, "alpha": warm()}
+_BETA: dict[str, Any] = {
+    "mdp": _CHOICES,
+    "prior": partial(policies, full_support=False),
+    "scale": st.sampled_from((1.0, 0.125, 8.0)),
+}
 _ITERATES = NoProof("iterates of several steps: exponentials of numbers that hold exponentials")
 
 
 def _same(claim_id: str, title: str, statement: str, gap: Any, parts: dict[str, Any], **rest: Any) -> Claim:
-    """Claim of ours that two rows of Table 1 have the same iterates."""
+    """Claim of ours that two exact algorithms have the same iterates; two rows of Table 1, unless `rest` says else."""
+    known: dict[str, Any] = {"source": "about Marino et al., Table 1", "not_certified": _ITERATES}
     return Claim(
         id=claim_id,
         title=title,
-        source="about Marino et al., Table 1",
         statement=statement,
         check=Check(gap, instances(**parts), n_random=100),
         expected=Verdict.HOLDS,
         printed=False,
-        not_certified=_ITERATES,
-        **rest,
+        **known | rest,
     )
 
 
@@ -271,5 +289,32 @@ CLAIMS = (
         r"\text{ along all iterates}",
         erpg_gap,
         {"mdp": _CHOICES, "step": st.sampled_from((1.0, 0.5, 0.25))} | _PRIORS,
+    ),
+    _same(
+        "same-beta-policy-iteration",
+        "beta with complete M-steps has policy iteration's iterates",
+        r"Q_{k-1} = Q^{\pi_{k-1}}:\ \varepsilon_k = 0,\ \pi_k = \text{uniform over } \arg\max_a Q_{k-1},\quad "
+        r"(Q, \pi)^{beta}_k = (Q, \pi)^{PI}_k \text{ for all } k",
+        beta_policy_iteration_gap,
+        _BETA,
+        source="about App. F.5 and Algorithm 2",
+        not_certified=NoProof(
+            "policy iteration's own steps, which `eq-40` and `app-f5-policy-iteration` certify"
+        ),
+        reading="Where the maximum is tied, the Dirac of (40) is the limit of (3): uniform over the maximisers.",
+        assumptions=(
+            *_needs(
+                "complete M-steps",
+                "the M-step evaluates the policy exactly",
+                beta_policy_iteration_gap,
+                _BETA | {"sweeps": st.just(1)},
+            ),
+            *_needs(
+                "expected residual",
+                "the residual error is the operator's, not that of sampled next states",
+                beta_policy_iteration_gap,
+                _BETA | {"sampled": st.just(True)},
+            ),
+        ),
     ),
 )

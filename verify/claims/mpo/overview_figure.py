@@ -44,6 +44,8 @@ GROUPS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "Fixed uniform prior": {
         "soft-policy-iteration": {"alpha": ALPHA},
+        "virel": {"alpha": ALPHA},
+        "beta": {"scale": 1 - GAMMA},
         "sql": {"alpha": ALPHA},
         "sac-iterative": {"alpha": ALPHA},
         "erpg": {"tau": ALPHA},

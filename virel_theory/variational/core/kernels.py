@@ -86,6 +86,17 @@ def lucky_means(indptr, indices, data, v, alpha, out):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def row_variances(indptr, indices, data, v, mean, out):
+    """Variances `out[row] <- sum_s' p(s'|row) (v[s'] - mean[row])^2`, about given means; 0 if p is empty."""
+    for row in range(out.shape[0]):
+        out[row] = 0.0
+        for k in range(indptr[row], indptr[row + 1]):
+            apart = v[indices[k]] - mean[row]
+            out[row] += data[k] * (apart * apart)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def exp_rest(x):
     """Remainder `e^x - 1 - x` for |x| <= 1, by its series: exact to a few ulps of itself."""
     out = 1.0

@@ -33,6 +33,10 @@ def settings(c):
     return [
         ("policy-iteration", {"sweeps": 3}),
         *[("soft-policy-iteration", {"alpha": c, "exponent": rho}) for rho in (0.0, 1.0)],
+        ("virel", {"alpha": c}),
+        ("virel", {"alpha": c, "sweeps": 2}),
+        *[("beta", {"scale": 1 / c, "sampled": sampled}) for sampled in (False, True)],
+        ("beta", {"scale": 1 / c, "sampled": True, "sweeps": None}),
         ("sql", {"alpha": c}),
         ("mpo", {"trust": 0.01, "sweeps": 2}),
         ("mpo", {"eta": c}),
@@ -93,6 +97,8 @@ def test_rewards_far_above_or_below_the_temperature_give_policies_and_true_bound
 
 EXTREME = [
     *[(name, {"alpha": 1e-300}) for name in ("soft-policy-iteration", "sql", "sac-iterative", "smcp")],
+    *[("virel", {"alpha": alpha}) for alpha in (0.0, 1e-300, 1e300)],
+    *[("beta", {"scale": scale}) for scale in (1e-300, 1e280)],
     *[(name, {"alpha": 1e-300}) for name in ("mb-sac", "mb-iadp", "iadp", "hdp", "distral")],
     *[(name, {"eta": 1e-300}) for name in ("mpo", "vmpo")],
     *[("erpg", {"form": form, "tau": 1e-300}) for form in ("policy-gradient", "soft-q")],
