@@ -18,7 +18,8 @@ $\bar V(s) = E_\pi[\bar Q - \alpha\log\pi]$, with $\alpha = 0$ where they are ha
 
 `deep-advantage`. Both sides: `Advantage` with a `Score` posterior on whole windows as rollouts, with returns of up
         to two steps or to the rollout's end, at a drawn V; against the recursion, less V. At the $V^\pi$ of a
-        linear system they have the mean zero under $\pi$. A step earns $r - \alpha\log\pi$ in the soft form.
+        linear system they have the mean zero under $\pi$. A step earns $r - \alpha\log\pi$ in the soft form;
+        what goes to the policy leaves the divergence of its own state out.
 
 Bound:  with z the largest $|\log|$ of a probability, $l = u (4 z + A + 8)$ for a log probability of the deep side,
         and $M = n (\max|r| + 3 \max|\bar Q| + 2 \max|\bar V| + \alpha z)$: each of n terms of a target has
@@ -152,11 +153,14 @@ def advantage_gap(
             ends=ends,
             n=MOST,
         )
-        for i, error in enumerate(side.errors(values, steps=steps, perturb=perturb)):
+        errors, advantages = side.errors(values, steps=steps, perturb=perturb)
+        for i, (error, advantage) in enumerate(zip(errors, advantages, strict=True)):
             left = MOST - i if steps is None else min(steps, MOST - i)
             exact = targets[left - 1] - values[:, None]
             table = np.broadcast_to(values[:, None], mdp.shape)
             gaps.append(side.gap(error - exact, table, side.pi, solved=solved))
+            own = exact + side.alpha * side.log_pi
+            gaps.append(side.gap(advantage - own, table, side.pi, solved=solved))
             if solved:
                 gaps.append(side.gap((side.pi * error).sum(axis=1), table, side.pi, solved=True))
     return worst(*gaps)
@@ -203,11 +207,11 @@ class _Side:
                 value = NStep(critic, critic, **of_value)
             else:
                 value = Retrace(critic, critic, steps=self.n, trace=trace, **of_value)
-            found = self._fit(value, posterior, of, acting, whole=False)
-        return self._at_each(of, found.reshape(len(of.weight), -1))
+            found = self._fit(value, posterior, of, acting, whole=False).td_error[0, 0]
+        return self._at_each(of, found)
 
-    def errors(self, v: Array, *, steps: int | None, perturb: float) -> list[Array]:
-        """Expected errors `[S, A]` of the deep state value at each step of the windows, as rollouts of the policy."""
+    def errors(self, v: Array, *, steps: int | None, perturb: float) -> tuple[list[Array], list[Array]]:
+        """Expected errors of the deep state value at each step of rollouts, and advantages; `[S, A]` each."""
         from virel_deep.axes.advantage import Advantage  # noqa: PLC0415
         from virel_deep.axes.posterior.taken import CHOICE, Score  # noqa: PLC0415
 
@@ -217,21 +221,20 @@ class _Side:
             gamma, soft = self.mdp.gamma * (1 - 0.1 * perturb), self.alpha > 0
             value = Advantage(table_network(v[:, None]), steps=steps, gamma=gamma, soft=soft)
             found = self._fit(value, posterior, of, self.pi, whole=True)
-        return self._at_each(of, found.reshape(len(of.weight), -1))
+        return self._at_each(of, found.td_error[0, 0]), self._at_each(of, found.following.q[0, :, 0])
 
-    def _fit(self, value: Any, posterior: Any, of: Paths, acting: Array, *, whole: bool) -> Array:
+    def _fit(self, value: Any, posterior: Any, of: Paths, acting: Array, *, whole: bool) -> Any:
         from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
         from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
 
         data = as_data(self.mdp, of, acting=acting, ends=self.ends, whole=whole)
         objective = Objective(no_values, Uniform(), tensor([self.alpha]))
-        fitted = value.fit(data, None, _Following(posterior, objective), objective)
-        td_error: Array = fitted.td_error[0, 0].detach().numpy()
-        return td_error
+        return value.fit(data, None, _Following(posterior, objective), objective)
 
-    def _at_each(self, of: Paths, errors: Array) -> list[Array]:
+    def _at_each(self, of: Paths, x: Tensor) -> list[Array]:
         """Expectations at each step of the windows, given the pair there."""
-        return [expected_at(of, x, self.mdp.shape, step=i) for i, x in enumerate(errors.T)]
+        columns = x.detach().numpy().reshape(len(of.weight), -1).T
+        return [expected_at(of, column, self.mdp.shape, step=i) for i, column in enumerate(columns)]
 
     def gap(self, error: Array, q: Array, acting: Array, *, solved: bool = False) -> Gap:
         """Largest error over the pairs that some window has, with the bound of the module's docstring."""
