@@ -106,7 +106,9 @@ def test_numbers_of_every_kind_are_floats(value):
     "value", ["one", b"1", None, 1j, [1.0], 10**400, np.datetime64("2020"), np.ma.masked, object()]
 )
 def test_what_is_no_number_is_named_with_its_value(value):
-    with pytest.raises(InputError, match=r"`x` must (be a single number|have no masked entries)"):
+    with pytest.raises(
+        InputError, match=r"`x` must (be a single number|fit into float64|have no masked entries)"
+    ):
         as_number(value, name="x")
     with pytest.raises(InputError, match="`x`"):
         as_real([value, [2.0, 3.0]], name="x")

@@ -17,7 +17,7 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import advantage, categorical, losses, multistep, returns, rollout, weights
+from virel_deep.axes import advantage, categorical, losses, multistep, returns, rollout, value, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood, moments
 from virel_deep.axes.model import model_q
 from virel_deep.axes.posterior import (
@@ -263,6 +263,12 @@ def more_than_one(*args, gamma, trace):
     return RETRACE(*args[:-1], -args[-1], gamma=gamma, trace=trace)
 
 
+def larger_q(critic, state, action):
+    n = action.shape[2]
+    pairs = torch.cat((state[:, :, None].expand(-1, -1, n, -1), action), dim=-1).flatten(1, 2)
+    return critic(pairs).squeeze(-1).amax(1).view(len(state), -1, n)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -380,6 +386,7 @@ PLANTED = [
     planted("across episodes", "deep-retrace", returns, "retrace_target", across_episodes(RETRACE, (3, 4))),
     planted("the cut before", "deep-retrace", returns, "retrace_target", of_the_pair_before),
     planted("the other ratio", "deep-retrace", returns, "retrace_target", more_than_one),
+    planted("the larger critic", "deep-retrace", value, "smaller_q", larger_q),
     planted("entropy's sign", "deep-retrace", losses, "state_value", wrong_entropy),
     planted(
         "limits end the task", "deep-advantage", advantage, "rollout_errors", never_bootstraps(ERRORS, (1, 2))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import verify
-from verify.engine import claim, plotdata, verdict
+from verify.engine import claim, plotdata, registry, verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = {"torch", "flint", "matplotlib", "numpy", "numba", "hypothesis", "rich", "tyro"}
@@ -57,5 +57,6 @@ def test_an_import_of_flint_would_be_found():
 def test_the_exported_names_are_those_of_the_engine():
     home = dict.fromkeys(("Assumption", "Check", "Claim", "Correction", "Step"), claim)
     home |= dict.fromkeys(("Gap", "Verdict"), verdict) | dict.fromkeys(("Curve", "Figure", "Panel"), plotdata)
+    home["all_claims"] = registry
     assert sorted(verify.__all__) == sorted(home)
     assert all(getattr(verify, name) is getattr(module, name) for name, module in home.items())

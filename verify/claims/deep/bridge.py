@@ -71,15 +71,16 @@ def table_network(table: Array) -> Network:
     return network_of((table.shape[0], table.shape[1]), [table], [np.zeros(table.shape[1])])
 
 
-def critic_network(q: Array) -> Network:
-    """A critic whose value at a one-hot state and a one-hot action is the entry of `q [S, A]`, exactly.
+def critic_network(*tables: Array) -> Network:
+    """Critics whose values at a one-hot state and a one-hot action are the entries of `tables [S, A]`, exactly.
 
     The hidden unit of a pair is `relu(x_s + y_a - 1)`, 1 at the pair and 0 elsewhere.
     """
-    states, actions = q.shape
+    (states, actions), size = tables[0].shape, tables[0].size
     first = np.concatenate([np.eye(states).repeat(actions, axis=1), np.tile(np.eye(actions), states)])
+    last = np.stack([q.reshape(-1, 1) for q in tables])
     return network_of(
-        (states + actions, q.size, 1), [first, q.reshape(-1, 1)], [-np.ones(q.size), np.zeros(1)]
+        (states + actions, size, 1), [first, last], [-np.ones(size), np.zeros(1)], n_critics=len(tables)
     )
 
 
@@ -120,15 +121,17 @@ def expected_td_error(mdp: TabularMDP, q: Array, infer: Any, alpha: float, *, ev
     return expected
 
 
-def network_of(sizes: tuple[int, ...], weights: list[Array], biases: list[Array]) -> Network:
-    """A network of these sizes with given weights and biases per layer."""
+def network_of(
+    sizes: tuple[int, ...], weights: list[Array], biases: list[Array], *, n_critics: int = 1
+) -> Network:
+    """A network of these sizes with given weights and biases per layer; those of one array are every critic's."""
     import torch  # noqa: PLC0415
 
     from virel_deep.networks.network import Network as Stacked  # noqa: PLC0415
 
-    network = Stacked(1, 1, sizes, device=torch.device("cpu"))
+    network = Stacked(1, n_critics, sizes, device=torch.device("cpu"))
     blocks = network.seed_blocks(network.flat, 0)
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        blocks[f"{i}.weight"][0].copy_(torch.tensor(weight))
-        blocks[f"{i}.bias"][0, 0].copy_(torch.tensor(bias))
+        blocks[f"{i}.weight"].copy_(torch.tensor(weight))
+        blocks[f"{i}.bias"].copy_(torch.tensor(bias))
     return network

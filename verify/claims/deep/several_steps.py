@@ -11,7 +11,8 @@ $\bar V(s) = E_\pi[\bar Q - \alpha\log\pi]$, with $\alpha = 0$ where they are ha
         another b. With soft values they are not: the states between the first and the last bring their rewards
         without their entropies. So the design refuses soft values with n > 1.
 
-`deep-retrace`. Both sides: `Retrace` in the same way, every pair of the windows; against Munos et al. 2016, Eqs.
+`deep-retrace`. Both sides: `Retrace` in the same way, every pair of the windows; two critics, whose smaller
+        values are $\bar Q$; against Munos et al. 2016, Eqs.
         (3), (4), as a recursion in which b and the cut are one factor, $\lambda\min(b, \pi)$. Its TD errors at
         $Q^\pi$ are zero for every b, as each step's are: that takes truncations that bootstrap and ends that
         do not, whatever the cut.
@@ -94,13 +95,13 @@ def n_step_gap(
     Values are hard, or soft with `alpha`.
     """
     side = _Side(mdp, logits, ends, alpha, n)
-    found = partial(side.td_errors, trace=None, perturb=perturb)
+    found = partial(side.td_errors, trace=None, perturb=perturb)  # of one critic
     v = side.value(q)
     exact = side.exact(q, follow=acting, less=np.broadcast_to(v[:, None], q.shape))[-1] - q
     fixed, by = side.q_pi(), side.pi if on_policy else acting
     return worst(
-        side.gap(found(q, acting)[0] - exact, q, acting),
-        side.gap(found(fixed, by)[0], fixed, by, solved=True),
+        side.gap(found(q, acting=acting)[0][0] - exact, q, acting),
+        side.gap(found(fixed, acting=by)[0][0], fixed, by, solved=True),
     )
 
 
@@ -108,6 +109,7 @@ def retrace_gap(
     *,
     mdp: TabularMDP,
     q: Array,
+    other: Array,
     logits: Array,
     acting: Array,
     ends: Ends,
@@ -119,12 +121,16 @@ def retrace_gap(
 ) -> Gap:
     """Gap of Retrace: expected TD errors of all pairs minus the exact ones, and those at Q^pi, zero."""
     side = _Side(mdp, logits, ends, alpha if soft else 0.0, n)
-    targets = side.exact(q, follow=trace * np.minimum(acting, side.pi), less=q)
+    lower = np.minimum(q, other)
+    targets = side.exact(lower, follow=trace * np.minimum(acting, side.pi), less=lower)
     fixed, gaps = side.q_pi(), []
-    found, at_fixed = (side.td_errors(x, acting, trace=trace, perturb=perturb) for x in (q, fixed))
+    both = (q, other), (fixed, fixed + np.abs(other))
+    found, at_fixed = (side.td_errors(*x, acting=acting, trace=trace, perturb=perturb) for x in both)
+    sizes = [np.maximum(*map(np.abs, x)) for x in both]
     for i in range(n):
-        gaps.append(side.gap(found[i] - (targets[n - 1 - i] - q), q, acting))
-        gaps.append(side.gap(at_fixed[i], fixed, acting, solved=True))
+        for critic, table in enumerate((q, other)):
+            gaps.append(side.gap(found[critic][i] - (targets[n - 1 - i] - table), sizes[0], acting))
+        gaps.append(side.gap(at_fixed[0][i], sizes[1], acting, solved=True))
     return worst(*gaps)
 
 
@@ -192,14 +198,16 @@ class _Side:
         v = evaluated(self.mdp, pi=self.pi, gain=gain, ends=self.ends)
         return self.mdp.reward + self.mdp.gamma * self.mdp.dense_transition @ v
 
-    def td_errors(self, q: Array, acting: Array, *, trace: float | None, perturb: float) -> list[Array]:
-        """Expected TD errors `[S, A]` of the deep critics at each step of the windows that has one."""
+    def td_errors(
+        self, *tables: Array, acting: Array, trace: float | None, perturb: float
+    ) -> list[list[Array]]:
+        """Expected TD errors `[S, A]` of each deep critic at each step of the windows that has one."""
         from virel_deep.axes.multistep import NStep, Retrace  # noqa: PLC0415
         from virel_deep.axes.posterior.categorical import Categorical  # noqa: PLC0415
 
         of = paths(self.mdp, acting=acting, ends=self.ends, n=self.n)
         with float64():
-            critic, posterior = critic_network(q), Categorical(table_network(self.logits))
+            critic, posterior = critic_network(*tables), Categorical(table_network(self.logits))
             gamma, evaluation = self.mdp.gamma * (1 - 0.1 * perturb), "soft" if self.alpha > 0 else "hard"
             of_value: dict[str, Any] = {"gamma": gamma, "evaluation": evaluation}
             value: Any
@@ -207,8 +215,8 @@ class _Side:
                 value = NStep(critic, critic, **of_value)
             else:
                 value = Retrace(critic, critic, steps=self.n, trace=trace, **of_value)
-            found = self._fit(value, posterior, of, acting, whole=False).td_error[0, 0]
-        return self._at_each(of, found)
+            found = self._fit(value, posterior, of, acting, whole=False).td_error[0]
+        return [self._at_each(of, x) for x in found]
 
     def errors(self, v: Array, *, steps: int | None, perturb: float) -> tuple[list[Array], list[Array]]:
         """Expected errors of the deep state value at each step of rollouts, and advantages; `[S, A]` each."""
@@ -258,6 +266,7 @@ _WINDOWS: dict[str, Any] = {"q": q_tables, "n": st.integers(1, MOST)}
 _N_STEP = instances(**_PARTS, **_WINDOWS, acting=policies)
 _RETRACE = instances(
     **_PARTS,
+    other=q_tables,
     **_SOFT,
     **_WINDOWS,
     acting=partial(policies, full_support=False),
