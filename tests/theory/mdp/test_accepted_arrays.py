@@ -21,13 +21,8 @@ def test_only_real_numbers_make_an_mdp(name, value):
     parts = {"transition": ONE, "reward": [[1.0]], "gamma": 0.5}
     parts[name] = value if name == "gamma" else np.full(np.shape(parts[name]), value)
     too_large = "(fit|be of numbers that fit) into float64"
-    kind = (
-        too_large
-        if isinstance(value, int)
-        else "be a single number"
-        if name == "gamma"
-        else "be an array of real"
-    )
+    kind = "be a single number" if name == "gamma" else "be an array of real numbers"
+    kind = too_large if isinstance(value, int) else kind
     with pytest.raises(InputError, match=f"`{name}` must {kind}"):
         TabularMDP(**parts)
     kind = too_large if isinstance(value, int) else "be an array of real numbers"
