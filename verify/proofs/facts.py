@@ -95,10 +95,15 @@ def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Prove `left != right`: enclose one component of `left - right` away from zero; say which one."""
+    """Prove `left != right`: enclose one component of `left - right` away from zero; say which one.
+
+    A component that is undefined, as a quotient by zero is, proves nothing.
+    """
     for bits in _precisions():
         with ctx.workprec(bits):
             for component, ball in enumerate(sides(x)):
+                if not ball.is_finite():
+                    continue
                 low, high = endpoints(ball)
                 if (low[0] != "-" and low[0] != "0") or high[0] == "-":
                     return {"enclosure": [low, high], "component": component}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from flint import fmpq
+from flint import arb, fmpq
 
 from tests.support.proofs import job_of
 from verify import recheck
@@ -44,6 +44,15 @@ def test_the_corrected_theorem_4_is_not_refuted_and_proved_at_any_discount(gamma
     proved = certify("theorem-4", "corrected", x, parts=job.parts, facts=job.facts)
     write(tmp_path / "c.json", [proved])
     assert len(recheck.recheck(tmp_path / "c.json")) == 1
+
+
+def test_a_difference_that_is_undefined_proves_nothing():
+    """A quotient by zero, as the printed right side of Theorem 4 has one where its denominator vanishes."""
+    x, parts = two_armed(0.0), job_of("theorem-4", "printed").parts
+    undefined = differs(lambda _: [arb(1) / arb(0), arb("nan")])
+    assert isinstance(certify("theorem-4", "printed", x, parts=parts, facts=[undefined]), Undecided)
+    beside = differs(lambda _: [arb("nan"), arb(1)])
+    assert certify("theorem-4", "printed", x, parts=parts, facts=[beside]).result[0]["component"] == 1
 
 
 def test_the_derivative_of_the_temperature_is_that_of_the_root_that_floats_find():
