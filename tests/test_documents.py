@@ -14,6 +14,7 @@ TOPS = "virel_common|virel_theory|virel_deep|verify|tests|benchmarks|results|doc
 MADE = re.compile(r"docs/(reference|gallery)/|docs/tutorials/\w+\.png$")
 """Pages and figures that `make docs` makes, and checks links to."""
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+CODE = re.compile(r"`[^`\n]+`")
 PATH = re.compile(rf"`((?:{TOPS})/[a-z0-9_./-]*)`")
 """A path in code marks; capital letters and stars are placeholders, such as `verify/claims/TOPIC/`."""
 MODULE = re.compile(r"python -m ([a-z0-9_.]+)")
@@ -23,7 +24,8 @@ COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?virel ([a-z]+)", re.MULTILINE)
 def missing(document, root):
     """What a document names and the tree below `root` does not have."""
     text = document.read_text()
-    links = {x: (document.parent / x).resolve() for x in LINK.findall(text) if "://" not in x}
+    prose = CODE.sub("``", text)  # in code, `f["x"](y)` is no link
+    links = {x: (document.parent / x).resolve() for x in LINK.findall(prose) if "://" not in x}
     out = [f"link {x}" for x, path in links.items() if not path.exists() and not _is_made(path, root)]
     out += [f"path {x}" for x in PATH.findall(text) if not (root / x).exists()]
     out += [f"module {x}" for x in MODULE.findall(text) if x != "venv" and not _is_module(root, x)]
@@ -55,6 +57,7 @@ def test_what_a_document_names_exists(document):
     ("text", "found"),
     [
         ("see [claims](claims.md#top)", "link claims.md"),
+        ("see [`solve`](solve.md)", "link solve.md"),
         ("in `verify/engine/nowhere.py`", "path verify/engine/nowhere.py"),
         ("run `python -m benchmarks.nowhere`", "module benchmarks.nowhere"),
         ("```\nvirel verfy theorem-4\n```", "command verfy"),
@@ -69,5 +72,5 @@ def test_what_does_not_exist_is_found(text, found, tmp_path):
 
 def test_addresses_and_placeholders_are_passed_over(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("[site](https://example.org), `verify/claims/TOPIC/`, `python -m venv`")
+    page.write_text('[site](https://example.org), `verify/claims/TOPIC/`, `python -m venv`, `f["x"](y)`')
     assert missing(page, tmp_path) == []
