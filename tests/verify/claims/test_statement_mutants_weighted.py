@@ -20,8 +20,6 @@ from virel_theory.variational.parts.gaussian_fit import gaussian_iterates
 from virel_theory.variational.parts.rank_weights import rank_posterior
 from virel_theory.variational.parts.top_share import top_share_temperature
 
-N_DRAWS = 60
-
 
 def moved(policy, *, optimum, curvature, eta):
     """E-step whose mean moves by t in place of 1 - t."""
@@ -208,7 +206,6 @@ MUTANTS = [
 def test_an_error_in_the_statement_turns_the_verdict(claim, module, variants, monkeypatch):
     found = all_claims()[claim]
     check = found.check if found.correction is None else found.correction.check
-    check = dataclasses.replace(check, n_random=N_DRAWS)
     for attribute, variant in variants.items():
         monkeypatch.setattr(module, attribute, variant)
     with np.errstate(all="ignore"):
