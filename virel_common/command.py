@@ -67,9 +67,9 @@ DEEP_MODULES = {"torch", "mujoco", "safetensors", "tensorboard"}
 
 EXIT_STATUS = """\
 exit status:
-  0    every verdict is the recorded one; the MDP is solved; every certificate is true
+  0    every verdict is the recorded one; the MDP is solved; every certificate is true; training is done
   1    a verdict differs from the record; a solver or an algorithm did not reach its tolerance;
-       a certificate is not true
+       a certificate is not true; a seed of a training or a job of a study failed
   2    bad input; a certificate was tampered with; a file or standard output can't be written
   130  interrupted"""
 

@@ -58,8 +58,8 @@ class IterateConfig:
         tyro.conf.Positional,
         tyro.conf.arg(metavar="[FILE|gym:ID ...]", help_behavior_hint=""),
     ] = ()
-    """MDP, as `virel solve` reads it: an .npz file, a PRISM/Storm .tra file, or a Gymnasium toy-text
-    environment such as gym:FrozenLake-v1. One per task for algorithms with several tasks."""
+    """MDP, as `virel solve` reads it: an .npz file or .mdp folder, a PRISM/Storm .tra or .drn file, or a
+    Gymnasium toy-text environment such as gym:FrozenLake-v1. Algorithms with several tasks take one each."""
 
     list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """List the algorithms; with the name of one, list its settings."""
@@ -80,7 +80,7 @@ class IterateConfig:
     """Maximise rewards (max) or minimise costs (min); default: what the MDP file asks for, else max."""
 
     goal: str | None = None
-    """Goal: the name of a QVBS objective, or the goal label of a .tra file."""
+    """Goal: the name of a QVBS objective, or the goal label of a .tra or .drn file."""
 
     out: Path | None = None
     """Folder for ALGORITHM.csv (the printed numbers), ALGORITHM.npz (these and the tables of the last

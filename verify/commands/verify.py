@@ -35,7 +35,7 @@ from virel_common.terminal import console
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """Check claims of the VIREL paper numerically; exit with 0 if every verdict is the one on record.
+    """Check claims about the papers and this code numerically; exit with 0 if every verdict is as recorded.
 
     Exit status: 0 as recorded; 1 a verdict differs, or a correction or a proof fails; 2 bad input; 130
     interrupted.
@@ -46,7 +46,7 @@ class VerifyOptions:
     ] = ()
     """Claim ids as listed by `virel claims`, or .py files with your own claims; none means all on record."""
     all: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Check all claims on record, the same as naming none."""
+    """Check all claims on record, the same as naming none (those about the deep agent with --deep alone)."""
     seed: int = 0
     """Seed of the random instances (MDPs, policies, values) of the checks: one seed, the same instances."""
     out: Path = Path("out/verify")

@@ -57,7 +57,8 @@ usage: virel study plan STUDY.toml [--out DIR] [--no-probe]
        virel study ACTION --help
 
 A study compares algorithms: arms, environments, seeds and hypotheses stand in one file, written before the
-first run. `plan` prints jobs, time and power; `run` starts or continues; `report` decides the hypotheses.
+first run. `plan` prints jobs, their time and the smallest p-value of each hypothesis; `run` starts or
+continues; `status` shows progress; `report` decides the hypotheses.
 docs/guide/studies.md shows one from an empty folder.
 """
 

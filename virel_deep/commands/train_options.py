@@ -29,7 +29,8 @@ class TrainOptions:
     preset: str | None = None
     """Preset (named algorithm) to train, as `virel presets` lists them."""
     env: str | None = None
-    """Gymnasium id of the environment, like HalfCheetah-v5."""
+    """Gymnasium id of the environment, like HalfCheetah-v5; for one of your own module:Id, where the module
+    registers the id, or module:function, where the function makes the environment."""
     steps: float | None = None
     """Environment steps per seed in total, such as 1e6. With `--resume`: a new, larger total."""
     seeds: int = 1
@@ -41,8 +42,8 @@ class TrainOptions:
     """Run folder to write; default out/train/PRESET-ENV."""
     resume: Annotated[tuple[Path, ...], tyro.conf.arg(help_behavior_hint="")] = ()
     """Continue the run in this folder, or in several that differ in their seeds alone; on the CPU the result
-    is identical to an uninterrupted run (MuJoCo's environments, CartPole-v1, Pendulum-v1; others begin new
-    episodes)."""
+    is that of an uninterrupted run (in environments other than MuJoCo's, CartPole-v1 and Pendulum-v1
+    episodes begin anew)."""
     jobs: int | None = None
     """Number of processes that the seeds are split over; default one per CPU core; on a GPU a single one."""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
@@ -62,14 +63,15 @@ class TrainOptions:
     """Transitions that each seed's replay keeps, in memory and on disk; rollouts keep one rollout."""
     copies: int | None = None
     """Parallel copies of the environment per seed; as many gradient updates per transition as with one.
-    Default: those of the preset, 1 of most, or as few more as make them equally many for each task."""
+    Default: the preset's number, 1 for most, rounded up to a multiple of the number of tasks."""
     eval_episodes: int = 1
     """Number of episodes per evaluation, played without exploring."""
     eval_every: int | None = None
     """Environment steps from one evaluation to the next. Default 1000, or the next smaller multiple of the
     copies."""
     normalize: bool = False
-    """Normalise observations by their running mean and deviation, per seed; part of the policy everywhere."""
+    """Normalise observations by their running mean and deviation, per seed; evaluations, checkpoints and
+    exported policies include this."""
     eval_env: str | None = None
     """Gymnasium id of another environment for evaluations, with equal spaces."""
     eval_stochastic: bool = False
@@ -88,8 +90,10 @@ class TrainOptions:
     threads: int = 1
     """CPU threads of torch and numpy in each training process."""
     precision: Precision = "auto"
-    """Way to compute float32 matrix products: highest, stacked, compiled, medium or auto;
-    `virel_deep.design.run` explains them."""
+    """Way to compute float32 matrix products: highest (torch, matrix by matrix), stacked (numpy, as
+    exact, faster for narrow networks), compiled (numba, as exact, fastest for narrow networks), medium
+    (torch with oneDNN or TF32), or auto: medium where it is exact and much faster, else stacked (on a GPU
+    highest)."""
 
 
 def check_options(options: TrainOptions) -> None:
