@@ -23,6 +23,7 @@ from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
+from virel_theory.models.goals import has_labels, state_numbers
 from virel_theory.models.load import load_problem
 from virel_theory.output import check_writable, refusing_a_full_disk, round_up, with_error
 from virel_theory.variational.core.iterate import Iterate
@@ -80,7 +81,8 @@ class IterateConfig:
     """Maximise rewards (max) or minimise costs (min); default: what the MDP file asks for, else max."""
 
     goal: str | None = None
-    """Goal: the name of a QVBS objective, or the goal label of a .tra or .drn file."""
+    """Goal: the name of a QVBS objective, or the goal label of a .tra or .drn file, or
+    state numbers of one, such as 3,7."""
 
     out: Path | None = None
     """Folder for ALGORITHM.csv (the printed numbers), ALGORITHM.npz (these and the tables of the last
@@ -132,7 +134,10 @@ def show_list(config: IterateConfig) -> int:
 
 def load_tasks(config: IterateConfig) -> tuple[list[TabularMDP], Sense]:
     """Read the MDPs, with minus the costs as rewards where costs are minimised."""
-    found = [load_problem(x, gamma=config.gamma, objective=config.goal) for x in config.mdp]
+    goal = state_numbers(config.goal) or config.goal
+    for name in config.mdp:
+        require(goal is None or has_labels(name), "goal", config.goal, f"must be left out for {name}")
+    found = [load_problem(x, gamma=config.gamma, objective=goal) for x in config.mdp]
     senses: set[Sense] = {config.sense or asked or "max" for _, asked in found}
     if len(senses) > 1:
         raise InputError("`sense` must be given where some MDPs ask for max and others for min; found None")

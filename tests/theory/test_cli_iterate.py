@@ -57,6 +57,17 @@ def test_more_steps_than_a_machine_integer_holds_end_at_atol(files, capsys):
     assert float(rows(capsys.readouterr().out)[-1][5]) <= 1e-9
 
 
+@pytest.mark.parametrize("goal", ["home", "2"])
+def test_a_goal_of_a_model_file_has_a_name_and_a_number(goal, tmp_path, capsys):
+    (tmp_path / "model.tra").write_text("mdp\n0 0 1 1.0\n0 1 2 1.0\n1 0 1 1.0\n2 0 2 1.0\n")
+    (tmp_path / "model.lab").write_text('0="init" 1="home"\n0: 0\n2: 1\n')
+    call = ["policy-iteration", str(tmp_path / "model.tra"), "--gamma", "0.5", "--goal", goal, "--steps", "1"]
+    assert main_iterate(call) == 0
+    assert (
+        float(rows(capsys.readouterr().out)[0][1]) == 1
+    )  # reward 1 for entering state 2, by the second action
+
+
 def test_it_stops_once_the_bound_is_small_enough(files, capsys):
     assert main_iterate(["mpo", files["a"], "--atol", "1e-9"]) == 0
     printed = rows(capsys.readouterr().out)
@@ -184,6 +195,8 @@ def test_every_algorithm_runs_from_the_command_line(row, files, capsys):
         (["mpo", "a", "--atol", "-1"], "`atol` must be non-negative and finite; found -1.0"),
         (["mpo", "missing.npz"], "`missing.npz` must be a readable file"),
         (["mpo", "gym:FrozenLake-v1"], "`gamma` must be given"),
+        (["mpo", "a", "--goal", "3"], "`goal` must be left out for "),
+        (["mpo", "gym:FrozenLake-v1", "--goal", "end"], "`goal` must be left out for gym:FrozenLake-v1"),
         (["mpo", "a", "--out", "/proc/nowhere"], "`out` must be a folder that can be made and written"),
     ],
     ids=str,

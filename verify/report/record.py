@@ -40,7 +40,8 @@ COUNTED = """\
 The second column counts all claims of a page: on statements of the sources, on statements of ours, and on
 our own code. The third column counts those of them that do not hold as stated, by their weight. The last
 row counts places of the sources instead of claims, of these kinds:
-{kinds}. The [letter](../errata.md) lists the places of the kind misprint.
+{kinds}. The [letter](../errata.md) lists those of the kind misprint, with the design
+paper's at its end.
 """
 """What the index counts; `kinds` are numbers of places."""
 KINDS = """\
