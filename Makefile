@@ -114,7 +114,7 @@ define require_python
 sys.exit(0 if v >= (3, 11) else "error: $(1) is Python %d.%d.%d; virel needs 3.11 or newer" % tuple(v[:3]))'
 endef
 
-# $(call install,REQUIREMENT): a stamp is written only after pip has succeeded. `.installing` outlives an install
+# $(call install,REQUIREMENT,OPTIONS): a stamp is written only after pip has succeeded. `.installing` outlives an install
 # that was killed, and then the environment is built anew instead of trusting half-written packages.
 define install
 $(call require_python,$(PYTHON))
@@ -123,7 +123,7 @@ $(call require_python,$(PYTHON))
 $(call require_python,$(BIN)/python)
 @echo "installing $(1) into $(VENV) (some minutes the first time)"
 @rm -f $(VENV)/.stamp-*; touch $(VENV)/.installing
-@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '$(1)' >$(VENV)/pip.log 2>&1 \
+@$(BIN)/python -m pip install --disable-pip-version-check $(2) -c constraints.txt -e '$(1)' >$(VENV)/pip.log 2>&1 \
 	|| { tail -n 20 $(VENV)/pip.log; echo "error: pip failed; full log: $(VENV)/pip.log"; \
 		rm -f $(VENV)/.installing; exit 1; } >&2
 @printf '%s\n' "$(CURDIR)" >$(VENV)/.root
@@ -134,8 +134,9 @@ $(VENV)/.stamp-core: $(INPUTS)
 	$(call install,.)
 	@touch $@
 
+# Tests import a part of what is installed. Python compiles that on the way, in half the time that all takes.
 $(VENV)/.stamp-dev: $(INPUTS)
-	$(call install,$(DEV))
+	$(call install,$(DEV),--no-compile)
 	@touch $(VENV)/.stamp-core $(VENV)/.stamp-deep $@
 
 $(VENV)/.stamp-cluster: $(INPUTS)

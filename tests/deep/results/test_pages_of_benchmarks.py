@@ -40,7 +40,7 @@ def test_every_command_writes_a_folder_of_its_own():
     assert commands().count("virel compare") == commands().count("--out $OUT/") == len(FOLDERS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(
     not (archive.ROOT / "results").exists(), reason="a release's source archive leaves results/ out"
 )
