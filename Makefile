@@ -75,14 +75,15 @@ test-mutants: $(VENV)/.stamp-dev  ## a wrong statement of each claim of the VIRE
 # A warning is an error: a broken link, a formula that can't be shown, a public name without an entry.
 docs: export OMP_NUM_THREADS = 1
 TUTORIALS := $(patsubst docs/tutorials/%.md,out/tutorials/%.ran,$(filter-out %/index.md,$(wildcard docs/tutorials/*.md)))
-docs: $(VENV)/.stamp-docs out/figures $(TUTORIALS)  ## build the documentation site, offline, into out/docs/
+docs: $(VENV)/.stamp-docs out/figures.made $(TUTORIALS)  ## build the documentation site, offline, into out/docs/
 	@cp out/tutorials/*.png docs/tutorials/
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
 	@$(BIN)/pytest -q -m long tests/browser/test_site.py
 	@echo "written: out/docs/index.html"
 
-out/figures: | $(VENV)/.stamp-docs
-	@$(BIN)/virel figures
+# A stamp, because the folder is there before all figures are.
+out/figures.made: | $(VENV)/.stamp-docs
+	@$(BIN)/virel figures && touch $@
 
 # A tutorial runs again when its page has changed; its figures go to out/tutorials/.
 out/tutorials/%.ran: docs/tutorials/%.md | $(VENV)/.stamp-docs
@@ -159,7 +160,7 @@ $(VENV)/.stamp-deep: $(INPUTS)
 # one whose interpreter is gone.
 ifneq ($(shell [ -x $(BIN)/python ] && cat $(VENV)/.root 2>/dev/null),$(CURDIR))
 .PHONY: moved
-$(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $(VENV)/.stamp-cluster $(VENV)/.stamp-docs: moved
+$(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $(VENV)/.stamp-cluster $(VENV)/.stamp-notebook $(VENV)/.stamp-docs: moved
 moved:
 	@if [ -e $(VENV)/.root ]; then touch $(VENV)/.installing; fi
 endif
