@@ -1,4 +1,4 @@
 """Plumbing that all packages share: the `virel` command, errors, files, terminal, versions, plot style.
 
-It holds no mathematics and imports no numpy.
+It holds no mathematics, and only `compiled`, the decorator of kernels, imports numpy.
 """

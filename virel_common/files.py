@@ -35,6 +35,15 @@ def raise_if_disk(error: BaseException) -> None:
         raise error
 
 
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block, which writes `path`, into a `StorageError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"can't write {path}: {error.strerror or error}") from error
+
+
 class Stamp(NamedTuple):
     """SHA-256 (hexadecimal) and length in bytes that identify a file's contents."""
 
@@ -107,11 +116,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageError: it can't be written, for instance because the disk is full; the old file is unchanged.
     """
-    try:
-        with replacing(path) as temporary:
-            write_synced(temporary, lambda writer: writer.write(data))
-    except OSError as error:
-        raise StorageError(f"can't write {path}: {error.strerror or error}") from error
+    with storing(path), replacing(path) as temporary:
+        write_synced(temporary, lambda writer: writer.write(data))
+
+
+def write_json(path: Path, document: object) -> None:
+    """Write a document of JSON values in one step, as `write_atomically` does; it raises the same."""
+    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def write_synced(path: Path, fill: Callable[[HashingWriter], object]) -> Stamp:
@@ -175,10 +186,8 @@ class Appender:
     def __init__(self, path: Path) -> None:
         """Open a file for appending; create it if it is missing."""
         self._path = path
-        try:
+        with storing(path):
             self._file = path.open("ab", buffering=0)
-        except OSError as error:
-            raise StorageError(f"can't write {path}: {error.strerror or error}") from error
         self._end = self._file.tell()
 
     def append(self, piece: bytes) -> None:

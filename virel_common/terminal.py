@@ -25,7 +25,7 @@ PLAIN_WIDTH = 160
 LEAST_WIDTH = 80
 """Columns of a table on a terminal that is narrower."""
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses that all sub-commands share."""
+"""Exit statuses that all sub-commands share: in training, a seed or a file failed; stopped and saved."""
 MOST_DIGITS = 20
 """Digits of the largest whole number that may be written like 1e6; all that options take have fewer."""
 Options = TypeVar("Options")
@@ -139,6 +139,11 @@ def say(line: str) -> None:
     with ignore_broken_stderr():
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+def tell(line: str) -> None:
+    """Print one line to stdout without wrapping it, so that paths stay whole."""
+    sys.stdout.write(f"{line}\n")
 
 
 @contextmanager

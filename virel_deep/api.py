@@ -13,7 +13,7 @@ from typing import Any
 
 from virel_common.arguments import as_path, as_whole, plain_number, require_flag
 from virel_common.errors import require
-from virel_common.terminal import say
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, say
 from virel_deep.commands.run_folders import continued_run, new_run
 from virel_deep.commands.train_options import TrainOptions
 from virel_deep.data.functions import Maker, lent, only_here, path_of, specified
@@ -25,7 +25,6 @@ from virel_deep.results.names import entries
 from virel_deep.results.pool import read_pooled
 from virel_deep.results.remarks import remarks
 from virel_deep.results.tables import as_markdown, overall_table, score_table
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.callbacks import Callbacks, OnEvaluation, OnLog
 from virel_deep.run.folder import read_config
 from virel_deep.run.launch import train as train_run
@@ -266,9 +265,6 @@ def compare(runs: RunPath | Sequence[RunPath], *, steps: int | None = None) -> s
     require(isinstance(several, Sequence), "runs", runs, "must be run folders, or one")
     paths = [as_path(run, name="runs") for run in several]
     limit = None if steps is None else as_whole(plain_number(steps), name="steps", least=1)
-    folders = [str(path.resolve()) for path in paths]
-    require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
-    require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
     read, left_out = read_pooled(paths, steps=limit)
     named = entries(read)
     tables = (score_table(named), overall_table(named))
@@ -310,6 +306,6 @@ def _finished(runs: Sequence[Path], jobs: int, callbacks: Callbacks) -> Path:
     status = train_run(*runs, jobs=jobs, callbacks=callbacks)
     if callbacks.error is not None:
         raise callbacks.error
-    if status == COMPLETE or (status == STOPPED and callbacks.asked):
+    if status == DONE or (status == INTERRUPTED and callbacks.asked):
         return runs[0]
     raise TrainingStopped(runs[0], status, callbacks.failures)

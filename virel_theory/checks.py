@@ -112,6 +112,13 @@ def is_one_of(value: object, names: Collection[str]) -> bool:
     return isinstance(value, str) and value in names
 
 
+def as_sign(sense: str) -> float:
+    """The sign of rewards in a maximisation problem: 1 for "max", -1 for "min" (costs)."""
+    known = is_one_of(sense, ("max", "min"))
+    require(known, "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
+    return 1.0 if sense == "max" else -1.0
+
+
 def as_generator(rng: Any, *, name: str = "rng") -> np.random.Generator:
     """Return the source of randomness `rng`, a numpy `Generator`."""
     is_one = isinstance(rng, np.random.Generator)

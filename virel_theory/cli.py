@@ -26,7 +26,7 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
 from virel_theory.models.goals import goal_states, has_labels, state_numbers
 from virel_theory.models.load import load_problem
-from virel_theory.objectives import OBJECTIVES, Answer, value_rows
+from virel_theory.objectives import OBJECTIVES, Answer, ended_rows, value_rows
 from virel_theory.output import Bar, check_writable, policy_summary, refusing_a_full_disk, round_up
 from virel_theory.solve_options import DISCOUNTED, SolveConfig, check_objective
 from virel_theory.solvers.solution import Solution, SolverInterrupted, Status
@@ -109,16 +109,14 @@ def values_of(path: Path, mdp: TabularMDP) -> Array:
 def run_undiscounted(config: SolveConfig, mdp: TabularMDP, asked: Sense | None) -> int:
     """Solve for an objective without a discount, print and write what came out; return the exit status."""
     objective = OBJECTIVES[config.objective]
-    goal = None
-    if "goal" in objective.uses:
-        goal = goal_states(config.mdp, config.goal, mdp, reward=config.reward)
     sense = config.sense or asked or objective.sense
     names = ("horizon", "gamma", "max_steps")
-    options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
+    given = {name: getattr(config, name) for name in names}
+    options: dict[str, Any] = {name: x for name, x in given.items() if x is not None}
+    if "goal" in objective.uses:
+        options["goal"] = goal_states(config.mdp, config.goal, mdp, reward=config.reward)
     start = time.perf_counter()
-    answer: Answer = objective.solve(
-        mdp, goal=goal, sense=sense, atol=config.atol, rtol=config.rtol, **options
-    )
+    answer: Answer = objective.solve(mdp, sense=sense, atol=config.atol, rtol=config.rtol, **options)
     seconds = f"{time.perf_counter() - start:.3g} s"
     show({"MDP": sizes(config.mdp, mdp), **answer.rows, "method": f"{answer.method}, {seconds}"})
     if config.out is not None:
@@ -172,8 +170,7 @@ def summary(mdp: TabularMDP, solution: Solution, *, sense: Sense, seconds: float
         **rows,
         "value at start": f"{rows['value at start']} ({sense})",
         "policy": policy_summary(solution.policy),
-        "error bound": f"{error} on every value, guaranteed",
-        "status": f"{solution.status.name}: {solution.status.text}",
+        **ended_rows(solution, "every value", error),
         "method": f"{solution.method}, {solution.n_steps} steps, {seconds:.3g} s, {solution.threads}",
     }
 

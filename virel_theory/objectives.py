@@ -43,12 +43,11 @@ class Objective(NamedTuple):
 
 
 def solve_finite_horizon(
-    mdp: TabularMDP, *, goal: None, sense: str, horizon: int | None = None, **options: Any
+    mdp: TabularMDP, *, sense: str, horizon: int | None = None, **options: Any
 ) -> Answer:
-    """Solve for a number of steps; `goal` is None, as it is a property of the MDP here."""
+    """Solve for a number of steps."""
     require(horizon is not None, "horizon", horizon, "must be given for the objective finite-horizon")
     assert horizon is not None
-    assert goal is None
     found = finite_horizon(mdp, horizon, sense=sense, **options)
     values, bound = value_rows(mdp, found.value[0], found.error_bound)
     rows = {
@@ -72,9 +71,8 @@ def solve_shortest_path(mdp: TabularMDP, *, goal: NDArray[np.int64], sense: str,
     return _bounded(mdp, found, f"total until {_states(goal)}, by policies that surely arrive ({sense})")
 
 
-def solve_average(mdp: TabularMDP, *, goal: None, sense: str, **options: Any) -> Answer:
-    """Solve for the reward per step; `goal` is None, as it is a property of the MDP here."""
-    assert goal is None
+def solve_average(mdp: TabularMDP, *, sense: str, **options: Any) -> Answer:
+    """Solve for the reward per step."""
     found = average_reward(mdp, sense=sense, **options)
     (gain,), bound = with_error([found.gain], found.error_bound)
     rows = {

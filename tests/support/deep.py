@@ -152,7 +152,7 @@ def feed(agent, *data_of_seeds):
 
 
 def own_of(batch, noise):
-    """A separate batch for eps_omega and its noise, as `Agent.update` takes them."""
+    """A separate batch for eps_omega and its noise, as `StackedAgent.update` takes them."""
     return Own(batch, {"action": noise})
 
 

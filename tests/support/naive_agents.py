@@ -90,7 +90,7 @@ class Naive:
                 slow.copy_(self.set.polyak * fast + (1 - self.set.polyak) * slow)
 
     def networks(self):
-        """All modules by the names that `Agent.seed_state` has."""
+        """All modules by the names that `StackedAgent.seed_state` has."""
         out = {"policy": [self.pi], "critic": self.qs}
         return out | self.targets() | ({} if self.v is None else {"value": [self.v]})
 

@@ -1,7 +1,7 @@
 """Claims as data: a printed statement, its place in the paper, its assumptions, and its numerical checks."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -168,7 +168,7 @@ class Claim:
     assumptions: Sequence[Assumption] = ()
     steps: Sequence[Step] = ()
     correction: Correction | None = None
-    figures: Callable[[int], Sequence[Figure]] | None = field(default=None)
+    figures: Callable[[int], Sequence[Figure]] | None = None
     printed: bool = True
     deep: bool = False
     not_certified: NoProof | None = None

@@ -26,8 +26,8 @@ from verify.arithmetic.exact import ExactMDP, as_given
 from verify.proofs.certificate import Certificate, write
 from verify.proofs.problem import packed, packed_model
 from virel_common.errors import require
-from virel_theory.checks import Array, as_array, is_one_of
-from virel_theory.mdp.tables import as_values
+from virel_theory.checks import Array, as_sign
+from virel_theory.mdp.tables import as_actions, as_values
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import EPS, backup_error, contraction_interval
 
@@ -68,18 +68,9 @@ def policy_bound(
         InputError: if `value` is not a finite vector `[S]`, `policy` takes an action that does not exist, or
             `sense` is neither.
     """
-    require(is_one_of(sense, ("max", "min")), "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
+    sign = as_sign(sense)
     v = as_values(value, mdp, name="value")
-    states, policy = np.arange(mdp.n_states), as_array(policy, name="policy")
-    ok = policy.shape == states.shape and policy.dtype.kind in "iu"
-    ok = ok and bool(((policy >= 0) & (policy < mdp.n_actions)).all())
-    require(
-        ok and bool(mdp.available[states, policy].all()),
-        "policy",
-        policy.ravel()[:20].tolist(),
-        f"must have one existing action for each of {mdp.n_states} states (the first 20 are shown)",
-    )
-    sign = 1.0 if sense == "max" else -1.0
+    policy = as_actions(policy, mdp, name="policy")
     n_terms = _row_length(mdp)
     beta_hi = contraction_interval(mdp.gamma, n_terms)[1]
     if not beta_hi < 1:

@@ -7,7 +7,7 @@ import torch
 
 from virel_deep.agent.fused import ByHand, DeterministicByHand, FusedAgent, GaussianByHand
 from virel_deep.agent.general import GeneralAgent
-from virel_deep.agent.interfaces import Agent
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.design import data, parts, temperature
 from virel_deep.design.algorithm import Algorithm
 
@@ -46,7 +46,7 @@ def make_agent(
     *,
     device: torch.device,
     general: bool = False,
-) -> Agent:
+) -> StackedAgent:
     """Make K agents, one per random generator, updated by hand-written gradients if possible, else autograd.
 
     Args:

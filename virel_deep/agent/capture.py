@@ -9,7 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from virel_deep.agent.interfaces import Agent, Kind, Own
+from virel_deep.agent.interfaces import Kind, Own
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.axes.interfaces import Noise
 
 Work = Callable[[], None]
@@ -23,13 +24,13 @@ class CapturedUpdate:
 
     Args:
         agent: the agent whose update it is.
-        batch, noise, own: as `Agent.update` takes them; refilled by the caller before each call.
+        batch, noise, own: as `StackedAgent.update` takes them; refilled by the caller before each call.
         capture: turns work into a replay of it without running it; None runs everything eagerly.
     """
 
     def __init__(
         self,
-        agent: Agent,
+        agent: StackedAgent,
         batch: Tensor,
         noise: Noise,
         own: Own | None,

@@ -1,15 +1,11 @@
-"""Interface of an agent, as training loop, CUDA-graph capture and evaluation use it."""
+"""What an agent and its callers tell one another: kinds of updates, draws, separate batches, metrics."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor
 
-from virel_deep.axes.interfaces import Draw, Noise
-from virel_deep.axes.tensors import Behaviour
-from virel_deep.data.replay import Columns
-from virel_deep.networks.network import Network
-from virel_deep.networks.perceptron import Floats
+from virel_deep.axes.interfaces import Noise
 
 METRICS = ("eps_omega", "temperature", "entropy", "q", "td_error", "q_loss", "policy_loss", "v_loss")
 """Metrics that an update reports per seed, in this order; `td_error` is a mean square until reported.
@@ -46,78 +42,6 @@ class Own(NamedTuple):
     """Rows of the replay, `[K, N, width]`."""
     noise: Noise
     """Random numbers for the actions at next states, `[K, N draws.following, ...]`."""
-
-
-class Agent(Protocol):
-    """Interface of K independent agents of one algorithm, stacked in shared tensors."""
-
-    n_observation: int
-    n_action: int
-    columns: Columns
-    updates: int
-    """Updates so far, the same number for every seed."""
-
-    @property
-    def discrete(self) -> bool:
-        """Whether actions are those of a discrete space, as one-hot vectors."""
-
-    @property
-    def policy(self) -> Network:
-        """Policy network of all seeds."""
-
-    draws: Draws
-    """States per transition that random numbers are drawn for: first those at s, then those at s'."""
-
-    @property
-    def noise(self) -> Mapping[str, Draw]:
-        """Random numbers that an update needs per state of a batch: first those at s, then those at s'."""
-
-    @property
-    def acting(self) -> Draw:
-        """Random numbers that an exploratory action needs."""
-
-    @property
-    def kind(self) -> Kind:
-        """Which optional steps the next update has: policy improvement, a new estimate of eps_omega."""
-
-    def act(self, observation: Floats, noise: Floats) -> Floats:
-        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise` is what `acting` declares."""
-
-    def behave(self, observation: Floats, noise: Floats) -> Behaviour:
-        """Actions as those of `act`, with their densities, for a replay that keeps them."""
-
-    def update(self, batch: Tensor, noise: Noise, own: Own | None = None) -> None:
-        """Make one gradient step of every network from a minibatch and pre-drawn random numbers.
-
-        Arguments as those of `StackedAgent.update`.
-        """
-
-    def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
-        """Compute one training update of every network from tensors alone, so that CUDA can capture it.
-
-        There is no host synchronisation, and no branch depends on data.
-        """
-
-    def count(self) -> None:
-        """Increase the number of updates by one, after an update was computed."""
-
-    def unsound(self, k: int) -> list[str]:
-        """Names of seed k's losses that were not finite since the last report, such as `model_loss`."""
-
-    def report(self) -> list[dict[str, float]]:
-        """Return the mean metrics of the updates since the last report, one dictionary per seed."""
-
-    def seed_networks(self, k: int) -> dict[str, Any]:
-        """Copy what seed k acts by into a dictionary: its networks' blocks, `n_action` and `temperature`."""
-
-    def seed_state(self, k: int) -> dict[str, Any]:
-        """Copy everything that seed k's training depends on into a dictionary, for a checkpoint."""
-
-    def load_network(self, k: int, name: str, blocks: Mapping[str, Tensor]) -> None:
-        """Set seed k's parameters of a network, and of its target copy, from blocks by name."""
-
-    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Restore seed k's networks, optimisers and temperature from a `seed_state` dictionary."""
 
 
 def named(names: Sequence[str], metrics: Sequence[float]) -> dict[str, float]:

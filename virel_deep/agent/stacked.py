@@ -54,6 +54,11 @@ class StackedAgent(ABC):
         self.networks: dict[str, Network] = {k: v for part in learnt for k, v in part.networks.items()}
         self.targets: dict[str, Network] = {k: v for part in learnt for k, v in part.targets.items()}
         value, posterior, prior, temperature = self.parts
+        of_value = value.noise if isinstance(value, Expanding) else {}
+        self.noise: Mapping[str, Draw] = {**posterior.noise, **of_value}
+        """Random numbers that posterior and value need per state, by name."""
+        self._deliberate = posterior.deliberate if isinstance(posterior, Deliberate) else None
+        self._explore = posterior.explore if isinstance(posterior, Amortised) else None
         # Critics first, so that algorithms with equal ones share their weights, whatever their policies are.
         drawn: dict[str, Network] = {**value.networks, **posterior.networks, **prior.networks}
         for network in drawn.values():
@@ -87,13 +92,6 @@ class StackedAgent(ABC):
         return self.algorithm.posterior.discrete
 
     @property
-    def noise(self) -> Mapping[str, Draw]:
-        """Random numbers that posterior and value need per state, by name."""
-        value = self.parts.value
-        of_value = value.noise if isinstance(value, Expanding) else {}
-        return {**self.parts.posterior.noise, **of_value}
-
-    @property
     def acting(self) -> Draw:
         """Random numbers that an exploratory action needs."""
         return self.parts.posterior.acting
@@ -103,12 +101,11 @@ class StackedAgent(ABC):
 
         It goes seed by seed, so that the bits of a seed do not depend on K.
         """
-        posterior = self.parts.posterior
-        if isinstance(posterior, Deliberate):
+        if self._deliberate is not None:
             state, xi = (torch.from_numpy(x).to(self.device) for x in (observation, noise))
-            return posterior.deliberate(state, xi, self.objective).cpu().numpy()
-        assert isinstance(posterior, Amortised), "a posterior acts by its network's outputs or its objective"
-        return np.stack([*map(posterior.explore, self.heads(observation), noise)])
+            return self._deliberate(state, xi, self.objective).cpu().numpy()
+        assert self._explore is not None, "a posterior acts by its network's outputs or its objective"
+        return np.stack([*map(self._explore, self.heads(observation), noise)])
 
     def behave(self, observation: Floats, noise: Floats) -> Behaviour:
         """Actions `[K, N, A]` as those of `act`, with their values and log densities before the tanh."""

@@ -1,6 +1,5 @@
 """The commands `virel evaluate`, `compare`, `watch` and `export`: parse options, call the library, print."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_common.terminal import console, run_command, say
+from virel_common.terminal import console, run_command, say, tell
 
 if TYPE_CHECKING:
     from virel_deep.run.policy import Policy
@@ -120,11 +119,8 @@ def _compare(options: CompareOptions) -> int:
     from virel_deep.results.names import entries  # noqa: PLC0415
     from virel_deep.results.pool import read_pooled  # noqa: PLC0415  (`--help` answers without scipy)
     from virel_deep.results.remarks import remarks  # noqa: PLC0415
-    from virel_deep.results.tables import as_markdown, as_rich, notes_on, overall_table, score_table  # noqa: PLC0415
+    from virel_deep.results.tables import as_markdown, notes_on, overall_table, print_tables, score_table  # noqa: PLC0415
 
-    folders = [str(path.resolve()) for path in options.runs]
-    require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
-    require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
     runs, left_out = read_pooled(options.runs, steps=options.steps)
     for line in left_out:
         say(f"virel compare: {line}")
@@ -135,12 +131,8 @@ def _compare(options: CompareOptions) -> int:
     _make_folder(options.out)
     write_atomically(paths[0], as_markdown(tables, [*said, *(f"{line}." for line in left_out)]).encode())
     paths += draw(named, options.out)
-    terminal = console()
-    for table in tables:
-        terminal.print(as_rich(table))
-    for remark in (*notes_on(tables), *said):
-        terminal.print(f"- {remark}", markup=False, highlight=False)
-    _tell(f"written: {', '.join(map(str, paths))}")
+    print_tables(tables, [*notes_on(tables), *said])
+    tell(f"written: {', '.join(map(str, paths))}")
     return 0
 
 
@@ -159,7 +151,7 @@ def _evaluate(options: EvaluateOptions) -> int:
     for failure in failed:
         say(f"virel evaluate: {failure}")
     for run, of_run in done:
-        _tell(f"written: {write_evaluation(run, of_run, asked)}")
+        tell(f"written: {write_evaluation(run, of_run, asked)}")
     return 1 if failed else 0
 
 
@@ -177,10 +169,10 @@ def _watch(options: WatchOptions) -> int:
             stream(0, "after-training"),
             seen=lambda step: status.update(f"recording: step {step}"),
         )
-    _tell(
+    tell(
         f"{policy.env.id}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps"
     )
-    _tell(f"written: {path} ({video.frames} states, {video.fps:g} per second)")
+    tell(f"written: {path} ({video.frames} states, {video.fps:g} per second)")
     return 0
 
 
@@ -195,9 +187,9 @@ def _export(options: ExportOptions) -> int:
     except ExportError as error:
         say(f"virel export: {error}")
         return 1
-    _tell(f"{policy.env.id}, seed {seed} after {policy.step} steps: onnxruntime agrees with the policy")
-    _tell(f"(largest difference to float64 on {OBSERVATIONS} observations: {difference:.1e})")
-    _tell(f"written: {options.out}")
+    tell(f"{policy.env.id}, seed {seed} after {policy.step} steps: onnxruntime agrees with the policy")
+    tell(f"(largest difference to float64 on {OBSERVATIONS} observations: {difference:.1e})")
+    tell(f"written: {options.out}")
     return 0
 
 
@@ -217,8 +209,3 @@ def _make_folder(folder: Path) -> None:
         raise InputError(
             f"`out` must be a writable folder; found {str(folder)!r} ({error.strerror})"
         ) from None
-
-
-def _tell(line: str) -> None:
-    """Print one line to stdout without wrapping it, so that paths stay whole."""
-    sys.stdout.write(f"{line}\n")

@@ -11,11 +11,10 @@ from virel_common.engine import parse_engine, require_reachable
 from virel_common.errors import InputError, require
 from virel_common.machine import available_cpus
 from virel_common.ray_jobs import require_ray
-from virel_common.terminal import as_argument, console, run_command, say
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, as_argument, run_command, say, tell
 from virel_deep.commands.study_cluster import run_on_cluster
 from virel_deep.commands.study_options import PlanOptions, ReportOptions, RunOptions, StatusOptions
-from virel_deep.results.tables import ScoreTable, as_rich, notes_on
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
+from virel_deep.results.tables import notes_on, print_tables
 from virel_deep.study.jobs import Job, check_jobs, prepare, prior_job
 from virel_deep.study.plan import Study, read_study
 from virel_deep.study.record import (
@@ -76,9 +75,9 @@ def _plan(options: PlanOptions) -> int:
             speeds = dict(
                 probe(study, jobs, precision, seen=lambda job: status.update(f"probing {job.name}"))
             )
-    _print([plan_table(study, jobs, speeds)], plan_notes(study, jobs, speeds, available_cpus()))
+    print_tables([plan_table(study, jobs, speeds)], plan_notes(study, jobs, speeds, available_cpus()))
     if record is None:
-        _say(f"SHA-256 of the plan: {study.sha256}; `virel study run` writes it down in {out / FILE}")
+        tell(f"SHA-256 of the plan: {study.sha256}; `virel study run` writes it down in {out / FILE}")
     else:
         _say_changes(record, study, options.study)
     return 0
@@ -109,13 +108,13 @@ def _start(options: RunOptions) -> int:
         status, waiting = _here(study, out, jobs, work, slots)
     else:
         status, waiting = run_on_cluster(engine, study, out, work, slots)
-    if status != STOPPED:
+    if status != INTERRUPTED:
         _say_waiting(out, study, waiting)
     folder, file = ("--out", as_argument(out)), as_argument(options.study)
-    if status == STOPPED:
+    if status == INTERRUPTED:
         again = shlex.join(("virel", "study", "run", file, *folder, *_where(options)))
         say(f"stopped; continue with: {again}")
-    elif status == COMPLETE:
+    elif status == DONE:
         report = shlex.join(("virel", "study", "report", file, *folder))
         say(f"every job is finished; next: {report}")
     return max(status, 1 if failures else 0)
@@ -166,7 +165,7 @@ def _one(study: Study, out: Path, record: Record, job: Job) -> int:
     state = job_state(out, study, job)
     if state.finished:
         say(f"{job.name} is finished, {len(state.failures)} seeds failed")
-        return FAILED if state.failures else COMPLETE
+        return FAILED if state.failures else DONE
     return train_job(run)
 
 
@@ -180,7 +179,7 @@ def _status(options: StatusOptions) -> int:
             states.append(job_state(out, record.study, job))
         except InputError as error:  # the others' state can be told
             damaged.append(f"{job.name} can't be read: {error}")
-    _print([status_table(record.study, states)], status_notes(states, damaged))
+    print_tables([status_table(record.study, states)], status_notes(states, damaged))
     _say_changes(record, study, options.study)
     return 2 if damaged else 0 if all(state.finished for state in states) else 1
 
@@ -193,10 +192,10 @@ def _report(options: ReportOptions) -> int:
     found = contents(out, record, differing=differing(record, study))
     paths = write_report(found, out / "report")
     tables = [table for part in found.parts for table in part.tables]
-    _print(tables, [*notes_on(tables), found.progress])
+    print_tables(tables, [*notes_on(tables), found.progress])
     for one in found.decisions:
-        _say(f"{one.hypothesis.name}: {one.hypothesis.better} above {one.hypothesis.than}: {one.outcome}")
-    _say(f"written: {', '.join(map(str, paths))}")
+        tell(f"{one.hypothesis.name}: {one.hypothesis.better} above {one.hypothesis.than}: {one.outcome}")
+    tell(f"written: {', '.join(map(str, paths))}")
     return 0
 
 
@@ -226,16 +225,3 @@ def _say_changes(record: Record, study: Study, path: Path) -> None:
     """Print one line with all changes of the study file against the recorded plan, if there are any."""
     if changed := differing(record, study):
         say(f"note: {path} differs from the recorded plan, which is in force: {'; '.join(changed)}")
-
-
-def _print(tables: Sequence[ScoreTable], notes: Sequence[str]) -> None:
-    terminal = console()
-    for table in tables:
-        terminal.print(as_rich(table))
-    for note in notes:
-        terminal.print(f"- {note}", markup=False, highlight=False)
-
-
-def _say(line: str) -> None:
-    """Print one line to stdout without wrapping it, so that paths stay whole."""
-    sys.stdout.write(f"{line}\n")

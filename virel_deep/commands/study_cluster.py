@@ -8,9 +8,8 @@ from pathlib import Path
 from virel_common.engine import Engine
 from virel_common.jobs import Ended, ended_jobs
 from virel_common.signals import stop_signals_interrupt
-from virel_common.terminal import say
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, say
 from virel_common.worker import Stopped
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.study.jobs import Job
 from virel_deep.study.plan import Study
 from virel_deep.study.runner import LOG
@@ -33,7 +32,7 @@ def run_on_cluster(engine: Engine, study: Study, out: Path, work: Work, slots: i
     Returns:
         The overall exit status, and the jobs that could not start.
     """
-    statuses = [COMPLETE]
+    statuses = [DONE]
     try:
         with stop_signals_interrupt():
             while ready := [one for one in work if job_state(out, study, one[0]).waits_for is None]:
@@ -43,7 +42,7 @@ def run_on_cluster(engine: Engine, study: Study, out: Path, work: Work, slots: i
         say(f"virel study run: {error}; a new run continues from the newest checkpoints")
         statuses.append(FAILED)
     except KeyboardInterrupt:
-        statuses.append(STOPPED)
+        statuses.append(INTERRUPTED)
     return max(statuses), [job for job, _ in work]
 
 
@@ -70,7 +69,7 @@ def train_to_the_end(run: Path) -> int:
     from virel_deep.study.worker import train_job  # noqa: PLC0415
 
     status = train_job(run)
-    if status == STOPPED:
+    if status == INTERRUPTED:
         raise Stopped(f"a signal stopped {run.name}")
     return status
 
@@ -78,11 +77,11 @@ def train_to_the_end(run: Path) -> int:
 def _status(one: Ended) -> tuple[int, str]:
     """Exit status of a job that has ended, and what happened to it, in words."""
     if isinstance(one.error, Stopped):
-        return STOPPED, f"was stopped: {one.error}"
+        return INTERRUPTED, f"was stopped: {one.error}"
     if one.error is not None:
         reason = next(iter(str(one.error).splitlines()), "")
         return FAILED, f"failed: {type(one.error).__name__}: {reason}"
-    return one.result, "is finished" if one.result == COMPLETE else "failed"
+    return one.result, "is finished" if one.result == DONE else "failed"
 
 
 def _keep_traceback(run: Path, error: BaseException) -> None:

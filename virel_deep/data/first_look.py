@@ -16,8 +16,10 @@ from virel_deep.data.observations import observations_of
 from virel_deep.data.record import Record, changes, record_of
 from virel_deep.data.repeats import check_repeats
 from virel_deep.design.environment import LONGEST, EnvSpec
+from virel_deep.design.priors import Blind
 from virel_deep.design.run import RunConfig
 from virel_deep.design.temperature import Dual
+from virel_deep.design.transfer import seen_by_prior
 
 NO_LIMIT = (
     "{} has no registered time limit: if an episode never ends, each {:,} steps are scored as one; "
@@ -94,11 +96,14 @@ def _check_start(spec: EnvSpec, env: Any, argument: str) -> None:
 
 def _check_blind(config: RunConfig, seen: int) -> None:
     """Raise `InputError` if the prior is blind to an entry that does not exist, or to all that exist."""
-    found = [entry for entry in config.algorithm.blind_to if not -seen <= entry < seen]
+    prior = config.algorithm.prior
+    assert isinstance(prior, Blind)
+    found = [entry for entry in prior.blind if not -seen <= entry < seen]
     rule = f"must name entries of an observation of {config.env}, 0 to {seen - 1}"
     require(not found, "prior.blind", found, rule)
-    left = seen - len({entry % seen for entry in config.algorithm.blind_to})
-    require(left > 0, "prior.blind", list(config.algorithm.blind_to), "must leave the prior an entry to see")
+    alone = len({entry % seen for entry in prior.blind}) == seen
+    name, value = ("prior.blind", prior.blind) if alone else ("prior.blind_last", prior.blind_last)
+    require(seen_by_prior(config, seen) > 0, name, value, "must leave the prior an entry to see")
 
 
 def _check_target(config: RunConfig, target: float | None, actions: Any) -> None:

@@ -10,8 +10,6 @@ from virel_common.errors import require
 
 SIDES = {"left": -1.0, "right": 1.0}
 """Sign of the target's x by side."""
-TARGET_ENTRIES = (4, 5, 8, 9)
-"""Entries of an observation that tell the target: its place, and the fingertip's distance from it."""
 
 
 class SidedReacher(ReacherEnv):

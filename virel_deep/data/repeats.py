@@ -8,7 +8,7 @@ lost in evaluations, checkpoints and exports. What counts is behaviour: a wrappe
 each episode passes, whatever its name.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -173,7 +173,7 @@ def _episode(env: gymnasium.Env[Any, Any], seed: int | None, rng: np.random.Gene
 
 def _advice(env: gymnasium.Env[Any, Any]) -> str:
     """Which layer keeps the state, from the innermost outwards, and what to do."""
-    for layer in reversed(list(_layers(env))):
+    for layer in reversed(list(simulator.layers(env))):
         name = type(layer).__name__
         if not _alone_repeats(layer):
             for one, instead in INSTEAD.items():
@@ -196,13 +196,6 @@ def _alone_repeats(layer: gymnasium.Env[Any, Any]) -> bool:
     except BaseException as error:
         raise_if_asked(error)
         return True
-
-
-def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
-    while isinstance(env, gymnasium.Wrapper):
-        yield env
-        env = env.env
-    yield env
 
 
 def _short(values: NDArray[Any]) -> str:

@@ -73,7 +73,7 @@ def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
 
     Gymnasium's own MuJoCo environments and those of virel can, and those others that are `PLAIN`.
     """
-    known = all(type(layer) in EXACT_WRAPPERS for layer in _layers(env) if layer is not env.unwrapped)
+    known = all(type(layer) in EXACT_WRAPPERS for layer in layers(env) if layer is not env.unwrapped)
     own = type(env.unwrapped).__module__.startswith(MODULES)
     return known and (type(env.unwrapped) in PLAIN or (own and isinstance(env.unwrapped, MujocoEnv)))
 
@@ -89,8 +89,10 @@ def read_state(env: gymnasium.Env[Any, Any]) -> State:
     data = _data(env)
     packed = {kind: np.concatenate(fields, axis=None) for kind, fields in _fields(data).items()}
     random = {name: owner.np_random.bit_generator.state for name, owner in _random_owners(env).items()}
-    layers = [{name: _plain(value) for name, value in _attributes(layer).items()} for layer in _layers(env)]
-    return {"time": data.time if data else 0.0, **packed, "random": random, "attributes": layers}
+    attributes = [
+        {name: _plain(value) for name, value in _attributes(layer).items()} for layer in layers(env)
+    ]
+    return {"time": data.time if data else 0.0, **packed, "random": random, "attributes": attributes}
 
 
 def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
@@ -108,7 +110,7 @@ def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
             found,
             f"must have the shape ({size},) of this environment's model",
         )
-    names = [sorted(_attributes(layer)) for layer in _layers(env)]
+    names = [sorted(_attributes(layer)) for layer in layers(env)]
     stored = [sorted(values) for values in state["attributes"]]
     require(
         stored == names, "state[attributes]", stored, f"must be the attributes of this environment, {names}"
@@ -121,7 +123,7 @@ def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
             field[...] = values.reshape(field.shape)
     for name, owner in _random_owners(env).items():
         owner.np_random.bit_generator.state = state["random"][name]
-    for layer, values in zip(_layers(env), state["attributes"], strict=True):
+    for layer, values in zip(layers(env), state["attributes"], strict=True):
         for name, here in _attributes(layer).items():
             array = isinstance(here, np.ndarray)
             setattr(layer, name, np.asarray(values[name], here.dtype) if array else values[name])
@@ -147,7 +149,8 @@ def _random_owners(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     return {"env": env.unwrapped, "actions": env.action_space, "observations": env.observation_space}
 
 
-def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
+def layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
+    """The wrappers of an environment, the outermost first, and last the environment itself."""
     while isinstance(env, gymnasium.Wrapper):
         yield env
         env = env.env

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from virel_common.errors import require
-from virel_deep.design.fields import Part, added, check_types, demand, demand_positive
+from virel_deep.design.fields import Part, added, check_types, demand, demand_positive, require_kinds
 from virel_deep.design.improvement import fit_weights
 from virel_deep.design.on_policy import fit_score, fit_top_share
 from virel_deep.design.parts import Posterior, Prior
@@ -108,9 +107,8 @@ class LearnedCategorical(CategoricalTrustRegion, kind="learned-categorical"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the posterior does not weigh the prior's own actions."""
-        found = others["posterior"].kind
-        rule = "must be 'enumerated' or 'top-share-categorical' for a learned categorical prior"
-        require(found in {"enumerated", "top-share-categorical"}, "posterior", found, rule)
+        kinds = ("enumerated", "top-share-categorical")
+        require_kinds(others, "a learned categorical prior", posterior=kinds)
 
 
 @dataclass(frozen=True)
@@ -119,6 +117,4 @@ class PreviousCategorical(CategoricalTrustRegion, kind="previous-categorical"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the policy is not categorical."""
-        found = others["posterior"].kind
-        rule = "must be 'categorical' for a previous categorical prior"
-        require(found == "categorical", "posterior", found, rule)
+        require_kinds(others, "a previous categorical prior", posterior=("categorical",))

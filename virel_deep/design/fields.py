@@ -54,6 +54,15 @@ class Part:
         return {}
 
 
+def require_kinds(others: Mapping[str, Part], whom: str, **needs: tuple[str, ...]) -> None:
+    """Raise `InputError` unless the part of each axis in `needs` is of one of its kinds, as `whom` needs."""
+    for axis, kinds in needs.items():
+        *rest, last = map(repr, kinds)
+        allowed = f"{', '.join(rest)} or {last}" if rest else last
+        found = others[axis].kind
+        require(found in kinds, axis, found, f"must be {allowed} for {whom}")
+
+
 Table = Mapping[str, object]
 """Type of a setting that is a dictionary of JSON values."""
 Tables = tuple[Table, ...]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least
+from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, require_kinds
 from virel_deep.design.parts import Posterior
 from virel_deep.design.priors import Blind
 
@@ -28,10 +28,10 @@ class Hierarchy(Posterior):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with a policy of two levels."""
-        needs = {"value": {"target-q", "v-network"}, "prior": {"latent"}, "temperature": {"constant"}}
-        for axis, kinds in needs.items():
-            found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
-            require(found in kinds, axis, found, f"must be {allowed} for a latent posterior")
+        values = ("target-q", "v-network")
+        require_kinds(
+            others, "a latent posterior", value=values, prior=("latent",), temperature=("constant",)
+        )
         evaluation = getattr(others["value"], "evaluation", None)
         rule = "must be 'hard' or 'soft' for a latent posterior"
         require(evaluation in {"hard", "soft"}, "value.evaluation", evaluation, rule)

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
+from virel_deep.design.fields import (
+    Part,
+    added,
+    check_types,
+    demand,
+    demand_at_least,
+    demand_positive,
+    require_kinds,
+)
 from virel_deep.design.parts import Posterior, Prior
 from virel_deep.design.temperature import Temperature
 
@@ -63,13 +71,9 @@ def fit_weights(posterior: str, prior: str, weights: Weights, others: Mapping[st
         others: parts of the algorithm by axis.
     """
     if weights == "rank":
-        found = others["temperature"].kind
-        require(found == "zero", "temperature", found, "must be 'zero' for weights by rank, which have none")
-    tempered = {"budget", "constant", "residual"} if weights == "softmax" else {"zero"}
-    needs = {"value": {"model", "target-q"}, "prior": {prior}, "temperature": tempered}
-    for axis, kinds in needs.items():
-        found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
-        require(found in kinds, axis, found, f"must be {allowed} for {posterior}")
+        require_kinds(others, "weights by rank, which have none", temperature=("zero",))
+    tempered = ("budget", "constant", "residual") if weights == "softmax" else ("zero",)
+    require_kinds(others, posterior, value=("model", "target-q"), prior=(prior,), temperature=tempered)
     evaluation = getattr(others["value"], "evaluation", None)
     require(evaluation == "hard", "value.evaluation", evaluation, f"must be 'hard' for {posterior}")
     alpha = getattr(others["temperature"], "alpha", 1.0)
@@ -123,13 +127,7 @@ class Learned(TrustRegion, kind="learned"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the posterior is not made of the prior's own actions."""
-        found = others["posterior"].kind
-        require(
-            found in {"weighted", "top-share"},
-            "posterior",
-            found,
-            "must be 'weighted' or 'top-share' for a learned prior",
-        )
+        require_kinds(others, "a learned prior", posterior=("weighted", "top-share"))
 
 
 @dataclass(frozen=True)
@@ -138,8 +136,7 @@ class Previous(TrustRegion, kind="previous"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the policy is not a tanh-Gaussian, whose divergence has a closed form."""
-        found = others["posterior"].kind
-        require(found == "tanh-gaussian", "posterior", found, "must be 'tanh-gaussian' for a previous prior")
+        require_kinds(others, "a previous prior", posterior=("tanh-gaussian",))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, check_types, demand, demand_at_least, demand_positive
+from virel_deep.design.fields import (
+    Part,
+    check_types,
+    demand,
+    demand_at_least,
+    demand_positive,
+    require_kinds,
+)
 from virel_deep.design.parts import Posterior, Prior
 
 
@@ -25,7 +32,7 @@ class Fixed(Prior, kind="fixed"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the posterior is not a tanh-Gaussian, amortised or inferred."""
-        _require_kind(others, "posterior", {"iterative", "tanh-gaussian"}, "for a fixed prior")
+        require_kinds(others, "a fixed prior", posterior=("iterative", "tanh-gaussian"))
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Iterative(Posterior, kind="iterative"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the prior moves, or nothing weighs the divergence from it."""
-        _require_kind(others, "prior", {"fixed", "uniform"}, "for an iterative posterior")
+        require_kinds(others, "an iterative posterior", prior=("fixed", "uniform"))
         found = others["temperature"].kind
         require(found != "zero", "temperature", found, "must not be 'zero' for an iterative posterior")
 
@@ -73,15 +80,9 @@ class Stein(Posterior, kind="stein"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part needs the particles' density, or the temperature is not constant."""
-        _require_kind(others, "value", {"target-q"}, "for a Stein posterior")
-        _require_kind(others, "prior", {"uniform"}, "for a Stein posterior")
-        _require_kind(others, "temperature", {"constant"}, "for a Stein posterior")
+        require_kinds(
+            others, "a Stein posterior", value=("target-q",), prior=("uniform",), temperature=("constant",)
+        )
         evaluation = getattr(others["value"], "evaluation", None)
         rule = "must be 'optimal' for a Stein posterior"
         require(evaluation == "optimal", "value.evaluation", evaluation, rule)
-
-
-def _require_kind(others: Mapping[str, Part], axis: str, kinds: set[str], whom: str) -> None:
-    """Raise `InputError` unless the part of an axis is of one of some kinds."""
-    found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
-    require(found in kinds, axis, found, f"must be {allowed} {whom}")

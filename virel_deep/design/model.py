@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, added, demand, demand_at_least, demand_positive
+from virel_deep.design.fields import Part, added, demand, demand_at_least, demand_positive, require_kinds
 from virel_deep.design.parts import Critics, TanhGaussian
 
 
@@ -62,8 +62,7 @@ class Model(Critics, kind="model"):
         require(found == "weighted" or prior in {"uniform", "fixed", "asymmetric"}, "prior", prior, rule)
         used = self.horizon >= 1 or found == "smc"
         demand(self, used, "horizon", f"must be at least 1 for a {found} posterior, which does not plan")
-        data = others["data"].kind
-        require(data == "replay", "data", data, "must be 'replay' for a model")
+        require_kinds(others, "a model", data=("replay",))
         demand(self, self.evaluation != "optimal", "evaluation", "must be 'hard' or 'soft' for a model")
 
     def unused(self, others: Mapping[str, Part]) -> dict[str, str]:  # noqa: ARG002
@@ -104,5 +103,4 @@ class Smc(TanhGaussian, kind="smc"):
         positive = temperature in {"dual", "constant"} and getattr(others["temperature"], "alpha", 1.0) > 0
         rule = "must be 'dual' or a positive 'constant' for an smc posterior"
         require(positive, "temperature", temperature, rule)
-        prior = others["prior"].kind
-        require(prior == "uniform", "prior", prior, "must be 'uniform' for an smc posterior")
+        require_kinds(others, "an smc posterior", prior=("uniform",))

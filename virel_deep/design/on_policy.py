@@ -9,7 +9,7 @@ from typing import Literal
 
 from virel_common.errors import require
 from virel_deep.design.data import Data
-from virel_deep.design.fields import Part, check_types, demand, demand_at_least
+from virel_deep.design.fields import Part, check_types, demand, demand_at_least, require_kinds
 from virel_deep.design.parts import Posterior, Value
 from virel_deep.design.temperature import Temperature
 
@@ -33,8 +33,7 @@ class Rollouts(Data, kind="rollouts"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the value reads no rollouts, or a temperature wants a batch of its own."""
-        found = others["value"].kind
-        require(found == "advantage", "value", found, "must be 'advantage' for rollouts")
+        require_kinds(others, "rollouts", value=("advantage",))
         temperature = others["temperature"]
         assert isinstance(temperature, Temperature)
         own = temperature.estimate.batch
@@ -107,8 +106,7 @@ class Advantage(Value, kind="advantage"):
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if transitions come in no order, or the posterior asks for action values."""
         super().fit(others)
-        found = others["data"].kind
-        require(found == "rollouts", "data", found, "must be 'rollouts' for advantages")
+        require_kinds(others, "advantages", data=("rollouts",))
         posterior = others["posterior"]
         assert isinstance(posterior, Posterior)
         require(
@@ -168,14 +166,8 @@ def fit_top_share(prior: str, others: Mapping[str, Part]) -> None:
         prior: kind of the prior whose actions the pairs are.
         others: parts of the algorithm by axis.
     """
-    needs = {
-        "value": {"advantage"},
-        "prior": {prior},
-        "temperature": {"budget", "constant", "residual"},
-    }
-    for axis, kinds in needs.items():
-        found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
-        require(found in kinds, axis, found, f"must be {allowed} for a top-share posterior")
+    tempered = ("budget", "constant", "residual")
+    require_kinds(others, "a top-share posterior", value=("advantage",), prior=(prior,), temperature=tempered)
     evaluation = getattr(others["value"], "evaluation", None)
     rule = "must be 'hard' for a top-share posterior"
     require(evaluation == "hard", "value.evaluation", evaluation, rule)
@@ -185,8 +177,7 @@ def fit_top_share(prior: str, others: Mapping[str, Part]) -> None:
 
 def fit_score(others: Mapping[str, Part]) -> None:
     """Raise `InputError` if advantages are missing, or would be those of an older policy."""
-    found = others["value"].kind
-    require(found == "advantage", "value", found, "must be 'advantage' for a score posterior")
+    require_kinds(others, "a score posterior", value=("advantage",))
     prior = others["prior"].kind
     rule = "must be one that never changes, as 'uniform', for a score posterior"
     moves = prior.removesuffix("-categorical") in {"learned", "previous"}

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from virel_common.errors import require
-from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least
+from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, require_kinds
 
 ENTROPY_SHARE = 0.3
 """Default entropy target of a policy over discrete actions, as a share of the largest entropy, log A.
@@ -190,9 +189,7 @@ class Deterministic(Posterior, kind="deterministic"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if another part needs an action density, which a deterministic policy lacks."""
-        for axis, kind in (("value", "target-q"), ("temperature", "zero")):
-            found = others[axis].kind
-            require(found == kind, axis, found, f"must be {kind!r} for a deterministic posterior")
+        require_kinds(others, "a deterministic posterior", value=("target-q",), temperature=("zero",))
 
     def unused(self, others: Mapping[str, Part]) -> dict[str, str]:  # noqa: ARG002
         """The clip of the target policy's noise where there is no noise."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, check_types, demand, demand_at_least
+from virel_deep.design.fields import Part, check_types, demand, demand_at_least, require_kinds
 from virel_deep.design.parts import Posterior, Prior
 
 
@@ -55,8 +55,7 @@ class Distilled(Blind, kind="distilled"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the posterior is not the one in closed form."""
-        found = others["posterior"].kind
-        require(found == "tilted", "posterior", found, "must be 'tilted' for a distilled prior")
+        require_kinds(others, "a distilled prior", posterior=("tilted",))
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,10 @@ class Tilted(Posterior, kind="tilted"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with a posterior in closed form."""
-        needs = {"value": {"target-q"}, "prior": {"distilled", "uniform"}, "temperature": {"constant"}}
-        for axis, kinds in needs.items():
-            found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
-            require(found in kinds, axis, found, f"must be {allowed} for a tilted posterior")
+        priors = ("distilled", "uniform")
+        require_kinds(
+            others, "a tilted posterior", value=("target-q",), prior=priors, temperature=("constant",)
+        )
         evaluation = getattr(others["value"], "evaluation", None)
         rule = "must be 'optimal' for a tilted posterior"
         require(evaluation == "optimal", "value.evaluation", evaluation, rule)
@@ -101,7 +100,6 @@ class AsymmetricCategorical(Blind, kind="asymmetric-categorical"):
 
 def _require_policy(kind: str, whom: str, others: Mapping[str, Part]) -> None:
     """Raise `InputError` unless the posterior is of a kind, and something weighs the divergence."""
-    found = others["posterior"].kind
-    require(found == kind, "posterior", found, f"must be {kind!r} for {whom}")
+    require_kinds(others, whom, posterior=(kind,))
     found = others["temperature"].kind
     require(found != "zero", "temperature", found, f"must not be 'zero' for {whom}")

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from virel_common.errors import require
 from virel_deep.design.fields import (
     OrAuto,
     Part,
@@ -14,6 +13,7 @@ from virel_deep.design.fields import (
     demand,
     demand_at_least,
     demand_positive,
+    require_kinds,
 )
 from virel_deep.design.parts import Prior
 
@@ -99,8 +99,7 @@ class Dual(Temperature, kind="dual"):
         """Raise `InputError` if the prior moves, or if the target is not one of its kind."""
         prior = others["prior"]
         assert isinstance(prior, Prior)
-        kinds = {"uniform", "fixed"}
-        require(prior.kind in kinds, "prior", prior.kind, "must be 'fixed', 'uniform' for a dual temperature")
+        require_kinds(others, "a dual temperature", prior=("fixed", "uniform"))
         unused = "epsilon" if prior.means_entropy else "target_entropy"
         demand(self, getattr(self, unused) is None, unused, f"must be None for a {prior.kind} prior")
 

@@ -3,10 +3,11 @@
 from functools import partial
 from pathlib import Path
 
+from virel_common.terminal import DONE, INTERRUPTED
 from virel_deep.design.environment import either
 from virel_deep.design.run import RunConfig
 from virel_deep.results.evaluate_seed import Asked, Evaluated, evaluate_seed
-from virel_deep.run.apart import COMPLETE, STOPPED, Channel, Death, Work, train_apart
+from virel_deep.run.apart import Channel, Death, Work, train_apart
 from virel_deep.run.signals import hear_stops_of
 
 
@@ -32,16 +33,16 @@ def evaluate_apart(run: Path, config: RunConfig, asked: Asked) -> list[Evaluated
 
     work = Work(f"the evaluation of {run}", run, config, list(config.seeds), resume=False)
     status = train_apart([work], 1, partial(_child, asked=asked), hear=hear, bury=bury)
-    if status == STOPPED:
+    if status == INTERRUPTED:
         raise KeyboardInterrupt
     return found
 
 
 def _child(work: Work, channel: Channel, parent: int, *, asked: Asked) -> None:
     """Evaluate seeds one after another in a process of its own, which ends with its parent."""
-    status = STOPPED
+    status = INTERRUPTED
     if hear_stops_of(parent):
         for seed in work.seeds:
             channel.tell("evaluated", seed, evaluate_seed(work.run, work.config, seed, asked))
-        status = COMPLETE
+        status = DONE
     channel.tell("status", status, None)

@@ -1,6 +1,5 @@
 """Evaluate the newest policy of each seed of a run on the same episodes, and record the returns."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from virel_common.errors import InputError, require
-from virel_common.files import write_atomically
+from virel_common.files import write_json
 from virel_deep.data.functions import found_elsewhere
 from virel_deep.results.evaluate_apart import evaluate_apart
 from virel_deep.results.evaluate_seed import Asked, Evaluated, evaluate_seed
@@ -18,28 +17,6 @@ from virel_deep.run.folder import read_config, read_together
 from virel_deep.versions import run_versions
 
 FILE = "evaluation.json"
-
-
-def evaluate_run(run: Path, asked: Asked, *, survive: bool = False) -> tuple[list[Evaluated], list[str]]:
-    """Evaluate the newest policy of every seed of a run on the same episodes, or the best that it kept.
-
-    Where a run has several tasks, so many episodes are played in each.
-
-    Args:
-        run: run folder.
-        asked: episodes to play.
-        survive: whether environments from outside of Gymnasium play in another process, which they may end.
-
-    Returns:
-        One evaluation per seed, and one sentence per seed that could not be evaluated.
-
-    Raises:
-        InputError: `run` is not a run folder, `episodes` is less than 1, or no seed can be evaluated.
-    """
-    done, failed = _outcomes(run, asked, survive=survive)
-    if not done:
-        raise InputError("; ".join(failed))
-    return done, failed
 
 
 def _outcomes(run: Path, asked: Asked, *, survive: bool) -> tuple[list[Evaluated], list[str]]:
@@ -58,14 +35,22 @@ def _outcomes(run: Path, asked: Asked, *, survive: bool) -> tuple[list[Evaluated
 def evaluate_runs(
     runs: Sequence[Path], asked: Asked, *, survive: bool = False
 ) -> tuple[list[tuple[Path, list[Evaluated]]], list[str]]:
-    """Evaluate every seed of several runs that differ in their seeds alone, on the same episodes.
+    """Evaluate the newest policy of every seed of runs that differ in their seeds alone, or the best it kept.
+
+    All play the same episodes, so many in each task where a run has several.
+
+    Args:
+        runs: run folders.
+        asked: episodes to play.
+        survive: whether environments from outside of Gymnasium play in another process, which they may end.
 
     Returns:
         Each run folder of which a seed was evaluated with its evaluations, and one sentence per seed that
         could not be evaluated.
 
     Raises:
-        InputError: the runs differ otherwise, or no seed of any can be evaluated.
+        InputError: a path is no run folder, the runs differ otherwise, `episodes` is less than 1, or no seed
+            of any can be evaluated.
     """
     read_together(runs)
     done, failed = [], []
@@ -101,7 +86,7 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], asked: Asked) -> Path
         ],
     }
     path = run / FILE
-    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
+    write_json(path, document)
     return path
 
 

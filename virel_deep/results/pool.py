@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 from virel_deep.results.read import NotEvaluatedError, Run, lone_steps, read_with_tasks
 from virel_deep.results.tasks import environment_facts
 
@@ -23,8 +23,12 @@ def read_pooled(folders: Sequence[Path], *, steps: int | None = None) -> tuple[l
         Runs as `pooled` gives them, and one sentence for each run that is left out.
 
     Raises:
-        InputError: a folder is not a run folder, a file in it is damaged, or no run is left.
+        InputError: no folder is given, or one twice; one is not a run folder, a file in it is damaged, or
+            no run is left.
     """
+    paths = [str(folder.resolve()) for folder in folders]
+    require(len(paths) >= 1, "runs", paths, "must name at least one run folder")
+    require(len(set(paths)) == len(paths), "runs", paths, "must be different folders")
     read: list[Run] = []
     errors: list[NotEvaluatedError] = []
     for folder in folders:

@@ -19,7 +19,7 @@ from virel_common.files import find_object, read_object
 from virel_deep.design.environment import labels
 from virel_deep.design.records import dotted
 from virel_deep.results.statistics import Scores
-from virel_deep.run.folder import environment_records
+from virel_deep.run.folder import environment_records, seed_folder
 from virel_deep.run.metrics import read_rows
 
 LARGEST = 1e300
@@ -201,7 +201,7 @@ def _evaluations(
     """Read each seed's returns by step, in a task or in all, and why other seeds are left out."""
     out: dict[int, dict[int, float]] = {}
     left_out = []
-    for seed, path in sorted(_seed_folders(folder)):
+    for seed, path in sorted(seed_folders(folder)):
         if only is not None and seed not in only:
             continue
         if (failure := find_object(path / "failure.json")) is not None:
@@ -249,12 +249,13 @@ def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> It
 
 def _rule(folder: Path, seed: int) -> str:
     """Rule that stopped a seed early, as the end of a phrase; empty if none did."""
-    rule = (find_object(folder / f"seed-{seed}" / "done.json") or {}).get("stopped")
+    rule = (find_object(seed_folder(folder, seed) / "done.json") or {}).get("stopped")
     return f" (stopped: {rule})" if rule else ""
 
 
-def _seed_folders(folder: Path) -> list[tuple[int, Path]]:
-    found = [(SEED_FOLDER.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir()]
+def seed_folders(folder: Path) -> list[tuple[int, Path]]:
+    """Folders of seeds in a run folder, which may be missing, each with its seed, in no order."""
+    found = [(SEED_FOLDER.fullmatch(path.name), path) for path in folder.glob("seed-*") if path.is_dir()]
     return [(int(match[1]), path) for match, path in found if match]
 
 

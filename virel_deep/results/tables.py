@@ -7,6 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from virel_common.terminal import console
 from virel_deep.results.names import Entry, environments, missing_environments
 from virel_deep.results.read import Run
 from virel_deep.results.statistics import Estimate, Scores, improvement, iqm_interval, ratio
@@ -147,3 +148,12 @@ def as_rich(table: ScoreTable) -> Table:
     for row in table.rows:
         out.add_row(*map(Text, row))
     return out
+
+
+def print_tables(tables: Sequence[ScoreTable], notes: Sequence[str]) -> None:
+    """Print tables and, below them, a list of notes."""
+    terminal = console()
+    for table in tables:
+        terminal.print(as_rich(table))
+    for note in notes:
+        terminal.print(f"- {note}", markup=False, highlight=False)

@@ -10,19 +10,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, in_one_line, require
 from virel_common.files import StorageError, replacing
+from virel_deep.data.actions import actions_of
+from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.returned import described
 from virel_deep.design.environment import EnvSpec
 from virel_deep.run.policy import Policy
-
-if TYPE_CHECKING:
-    from virel_deep.data.global_generators import GlobalGenerators
 
 T = TypeVar("T")
 Frame = NDArray[np.uint8]
@@ -70,7 +69,6 @@ def record(
         StorageError: the file can't be written.
     """
     require(path.suffix in WRITERS, "out", str(path), f"must end with {' or '.join(WRITERS)}")
-    from virel_deep.data.global_generators import GlobalGenerators  # noqa: PLC0415  (brings torch)
 
     path, generators = path.absolute(), GlobalGenerators(seed)
     with generators.lent():
@@ -100,7 +98,7 @@ class _Episode:
         env: Any,
         policy: Policy,
         seed: np.random.SeedSequence,
-        generators: "GlobalGenerators",
+        generators: GlobalGenerators,
         seen: Callable[[int], object],
     ) -> None:
         self.env, self.policy, self.seed, self.seen = env, policy, seed, seen
@@ -111,7 +109,6 @@ class _Episode:
 
     def frames(self, every: int) -> Iterator[Frame]:
         """Yield an image of the first state, then of every n-th state of the episode."""
-        from virel_deep.data.actions import actions_of  # noqa: PLC0415  (brings Gymnasium)
         from virel_deep.data.guarded import GuardedEnvs  # noqa: PLC0415
 
         actions = actions_of(self.env.action_space)

@@ -128,7 +128,7 @@ class PlanningActor:
     """Actor that plans with random numbers of its own, in torch on the CPU.
 
     Args:
-        agent: the posterior, and the draw that its plans need.
+        posterior: what plans.
         objective: critics, prior, temperature and model.
         acting: random numbers of a plan.
     """

@@ -18,12 +18,11 @@ from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from virel_common.terminal import DONE, FAILED, INTERRUPTED
 from virel_deep.data.presence import NOWHERE, SIZE, Presence
 from virel_deep.design.run import RunConfig
 from virel_deep.run.signals import STOP, Children, signals_held_back, signals_left_to
 
-COMPLETE, FAILED, STOPPED = 0, 1, 130
-"""Exit statuses: every seed is done; a seed or a file failed; the run was stopped and saved."""
 POLL = 0.2
 """Seconds between two looks for reports."""
 
@@ -85,7 +84,7 @@ def train_apart(work: Sequence[Work], jobs: int, child: Child, *, hear: Hear, bu
     """Train each bundle of seeds in its own process, at most `jobs` at a time; start none after a stop."""
     with signals_held_back():  # or a signal to the whole group kills this helper of all processes
         resource_tracker.ensure_running()
-    waiting, statuses, running, children = list(work), [COMPLETE], list[_Running](), Children()
+    waiting, statuses, running, children = list(work), [DONE], list[_Running](), Children()
     with signals_left_to(children):
         while running or (waiting and not children.stopped):
             while waiting and len(running) < jobs and not children.stopped:
@@ -104,7 +103,7 @@ def train_apart(work: Sequence[Work], jobs: int, child: Child, *, hear: Hear, bu
                 statuses.append(status)
                 waiting += left
                 one.channel.reports.close()
-    return STOPPED if waiting else max(statuses)
+    return INTERRUPTED if waiting else max(statuses)
 
 
 def _started(work: Work, child: Child) -> _Running:
@@ -141,7 +140,7 @@ def _ended(one: _Running, children: Children, bury: Bury) -> tuple[int, Sequence
     if one.status is not None:
         return one.status, ()
     if children.stopped and code in {-number for number in STOP}:  # it was stopped before it listened
-        return STOPPED, ()
+        return INTERRUPTED, ()
     if children.stopped:  # no fault of the environment
         killed = children.killed and code == -signal.SIGKILL
         bury(Death(one.work, "by the second signal" if killed else _in_words(code), NOWHERE))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from virel_common.errors import InputError
-from virel_common.files import write_atomically
+from virel_common.files import write_json
 from virel_deep.run.folder import changed_versions, read_config, recorded_environment
 
 FILE = "changes.json"
@@ -43,7 +43,7 @@ def record_changes(run: Path, *, begun: bool) -> None:
     new = [Change(time, what) for what in found if what not in {one.what for one in known}]
     if new:
         document = [one._asdict() for one in (*known, *new)]
-        write_atomically(run / FILE, (json.dumps(document, indent=1) + "\n").encode())
+        write_json(run / FILE, document)
 
 
 def changes_of(run: Path) -> list[Change]:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from virel_deep.agent.build import make_agent
-from virel_deep.agent.interfaces import Agent
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.axes import categorical
 from virel_deep.axes.interfaces import Draw
 from virel_deep.axes.posterior import tanh_gaussian
@@ -15,7 +15,7 @@ from virel_deep.run.actors import SeedState
 
 
 def explore(
-    agent: Agent, rows: Floats, noise: Floats, *, uniform: bool, observation: Floats | None = None
+    agent: StackedAgent, rows: Floats, noise: Floats, *, uniform: bool, observation: Floats | None = None
 ) -> Floats:
     """Actions `[K, E, A]` for the observations in `rows`, whose tails are filled in.
 

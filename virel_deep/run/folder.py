@@ -1,6 +1,5 @@
 """Run folder: `config.json`, and one subfolder per seed, which only one process at a time may write."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError, require
-from virel_common.files import StorageError, lock_folder, read_object, write_atomically
+from virel_common.files import lock_folder, read_object, storing, write_json
 from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import RunConfig, from_json, to_json
 from virel_deep.versions import run_versions
@@ -34,10 +33,8 @@ def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
     with ExitStack() as held:
         for seed in seeds:
             folder = seed_folder(run, seed)
-            try:
+            with storing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
             handle = lock_folder(folder)
             if handle is None:
                 raise InputError(f"{folder}: another process trains this seed; wait for it, or stop it")
@@ -60,11 +57,9 @@ def write_config(run: Path, config: RunConfig, environment: Sequence[Mapping[str
         "versions": run_versions(),
         **({"environment": [dict(one) for one in environment]} if environment else {}),
     }
-    try:
+    with storing(run):
         run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"can't write {run}: {error.strerror or error}") from error
-    _write(run, document)
+    write_json(run / FILE, document)
 
 
 def set_steps(run: Path, steps: int, seeds: tuple[int, ...] | None = None) -> None:
@@ -78,7 +73,7 @@ def set_steps(run: Path, steps: int, seeds: tuple[int, ...] | None = None) -> No
     with locked(run, config.seeds):
         document = _read(run)
         document["config"] |= {"steps": config.steps, "seeds": list(config.seeds)}
-        _write(run, document)
+        write_json(run / FILE, document)
 
 
 def read_config(run: Path) -> RunConfig:
@@ -129,8 +124,7 @@ def record_failure(run: Path, seed: int, failure: Mapping[str, Any]) -> None:
     Raises:
         StorageError: it can't be written.
     """
-    document = json.dumps(dict(failure), indent=1) + "\n"
-    write_atomically(seed_folder(run, seed) / "failure.json", document.encode())
+    write_json(seed_folder(run, seed) / "failure.json", dict(failure))
 
 
 def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
@@ -154,10 +148,6 @@ def environment_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = document.get("environment")
     listed = found if isinstance(found, list) else [found]
     return [one for one in listed if isinstance(one, dict)]
-
-
-def _write(run: Path, document: dict[str, Any]) -> None:
-    write_atomically(run / FILE, (json.dumps(document, indent=1) + "\n").encode())
 
 
 def _read(run: Path) -> dict[str, Any]:

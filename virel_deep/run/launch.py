@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
-from virel_common.terminal import as_argument, say
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, as_argument, say
 from virel_deep.data.presence import EVALUATION, note_in
 from virel_deep.design.environment import either
 from virel_deep.design.run import RunConfig
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Death, Work, train_apart
+from virel_deep.run.apart import Channel, Death, Work, train_apart
 from virel_deep.run.callbacks import Callbacks
 from virel_deep.run.changes import record_changes
 from virel_deep.run.folder import read_together, record_failure
@@ -49,7 +49,7 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: b
         if broken:
             raise InputError("; ".join(broken))
         say(_nothing_left(runs))
-        return COMPLETE
+        return DONE
     for line in broken:
         say(f"virel train: left out: {line}")
     callbacks.failures.extend(broken)
@@ -64,7 +64,7 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: b
         envs = (*work[0].config.env_specs, *work[0].config.eval_specs)
         here = one and not (survive and any(found_elsewhere(env.id) for env in envs))
         status = (_here if here else _apart)(work, jobs, progress.update, callbacks)
-    return max(status, FAILED if broken else COMPLETE)
+    return max(status, FAILED if broken else DONE)
 
 
 def _nothing_left(runs: Sequence[Path]) -> str:
@@ -134,7 +134,7 @@ def _here(work: Sequence[Work], _jobs: int, show: Callable[..., None], callbacks
             report=report, evaluated=callbacks.evaluation, failed=callbacks.failures.append,
         )  # fmt: skip
         statuses.append(status)
-        if status == STOPPED:
+        if status == INTERRUPTED:
             break
     return max(statuses)
 
@@ -182,7 +182,7 @@ def train_bundle(
                         trainer.save()
                         title = title_of([one.seed for one in trainer.runs])
                         say(f"{title} stopped at step {trainer.step}; to continue: {_resuming(run)}")
-                        return STOPPED
+                        return INTERRUPTED
             finally:
                 trainer.close()
     except (InputError, StorageError, EnvironmentFailure) as error:
@@ -191,14 +191,14 @@ def train_bundle(
         if error.filename is None:
             raise
         return _failed(f"{error.filename}: {error.strerror}", failed)
-    status = COMPLETE
+    status = DONE
     if trainer.failed:
         status = FAILED
         failed(f"{title_of(trainer.failed)} failed, as said on the standard error stream")
     for group in trainer.behind:  # seeds that go on from an earlier step, as a newer checkpoint is damaged
         again = train_bundle(run, config, group, True, report=report, evaluated=evaluated, failed=failed)
-        if again == STOPPED:
-            return STOPPED
+        if again == INTERRUPTED:
+            return INTERRUPTED
         status = max(status, again)
     return status
 
@@ -253,7 +253,7 @@ def _bury(death: Death) -> list[Work]:
 
 def _child(work: Work, channel: Channel, parent: int) -> None:
     """Train a bundle of seeds in a process of its own, which ends with its parent."""
-    status = STOPPED
+    status = INTERRUPTED
     if hear_stops_of(parent):
         _keep_freed_memory()
         note_in(channel.presence)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError, require
-from virel_common.files import Appender, StorageError, write_atomically
+from virel_common.files import Appender, storing, write_atomically
 from virel_deep.run.tensorboard_log import Board
 
 FILE = "metrics.jsonl"
@@ -52,10 +52,8 @@ class SeedLog:
         self, folder: Path, *, resume_step: int | None, eval_every: int = 1, ended: bool = False
     ) -> None:
         """Open `metrics.jsonl` and the TensorBoard file, and remove rows after `resume_step`."""
-        try:
+        with storing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
         kept = _keep(folder / FILE, resume_step, 1 if ended else eval_every)
         self._start = time.monotonic() - (kept[-1]["wall"] if kept else 0.0)
         self._digest, self._eval_every = hashlib.sha256(), eval_every

@@ -8,7 +8,7 @@ import torch
 
 from virel_common.terminal import say
 from virel_deep.agent.build import make_agent
-from virel_deep.agent.interfaces import Agent
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.data.moments import Scaling
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
@@ -120,7 +120,7 @@ class Trainer:
         capacity = min(self.config.kept, self.config.steps)
         self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
 
-    def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> Agent:
+    def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> StackedAgent:
         generators = [generator(seed, "weights") for seed in seeds]
         return make_agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
 

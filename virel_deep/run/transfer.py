@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError
-from virel_common.files import StorageError, write_atomically
-from virel_deep.agent.interfaces import Agent
+from virel_common.files import storing, write_atomically
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.design.run import RunConfig
 from virel_deep.design.transfer import PRIORS, check_prior, check_prior_size
 from virel_deep.run.folder import read_config
@@ -82,10 +82,8 @@ def write_prior(run: Path, of_seeds: Mapping[int, Blocks]) -> None:
     file = io.BytesIO()
     named = {f"{i}/{name}": x for i, blocks in of_seeds.items() for name, x in blocks.items()}
     np.savez(file, **named)  # type: ignore[arg-type]
-    try:
+    with storing(run):
         run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"can't write {run}: {error.strerror or error}") from error
     write_atomically(run / PRIORS, file.getvalue())
 
 
@@ -107,7 +105,7 @@ def read_prior(run: Path) -> dict[int, Blocks]:
     }
 
 
-def start_from(agent: Agent, run: Path, seeds: list[int]) -> None:
+def start_from(agent: StackedAgent, run: Path, seeds: list[int]) -> None:
     """Give an agent's seeds the priors in their run's folder.
 
     Seed s takes the prior of number s; without one, the one that is s modulo their count in their order.

@@ -22,7 +22,7 @@ from virel_deep.design.transfer import (
     with_prior,
     with_tasks,
 )
-from virel_deep.results.read import SEED_FOLDER
+from virel_deep.results.read import seed_folders
 from virel_deep.run.folder import read_config, set_steps, write_config
 from virel_deep.study.arms import Arm, depth, dotted_settings, sources
 from virel_deep.study.environments import Environment
@@ -268,15 +268,9 @@ def departures(folder: Path, study: Study, job: Job, precision: Precision) -> li
     if found.steps > planned.steps:
         ends = f"trained to step {found.steps}, the plan ends at {planned.steps}"
         out.append(f"{ends}: later scores do not count")
-    others = sorted((set(found.seeds) | seeds_in(folder)) - set(study.seeds))
+    others = sorted((set(found.seeds) | {seed for seed, _ in seed_folders(folder)}) - set(study.seeds))
     listed = ", ".join(map(str, others))
     return [*out, f"has seeds that are not in the plan and do not count: {listed}"] if others else out
-
-
-def seeds_in(folder: Path) -> set[int]:
-    """Seeds that have a folder in a run folder."""
-    found = (SEED_FOLDER.fullmatch(path.name) for path in folder.glob("seed-*") if path.is_dir())
-    return {int(match[1]) for match in found if match}
 
 
 def check_prior_stays(out: Path, study: Study, job: Job) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from virel_common.files import StorageError, write_atomically
+from virel_common.files import storing, write_atomically
 from virel_deep.results.curves import draw, styles_of
 from virel_deep.results.names import environments
 from virel_deep.results.tables import as_markdown
@@ -74,10 +74,8 @@ def _data_uri(path: Path) -> str:
 
 
 def _make(folder: Path) -> None:
-    try:
+    with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
 
 
 @cache

@@ -13,10 +13,10 @@ from statistics import median
 from typing import NamedTuple
 
 from virel_common.errors import InputError
+from virel_common.terminal import FAILED, INTERRUPTED
 from virel_deep.design.environment import LONGEST as LONGEST_EPISODE
 from virel_deep.design.environment import whole_copies
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.run.apart import FAILED, STOPPED
 from virel_deep.run.folder import write_config
 from virel_deep.run.launch import train_bundle
 from virel_deep.study.environments import Length
@@ -103,7 +103,7 @@ def _measure(study: Study, job: Job, precision: Precision, folder: Path) -> Spee
     except _EnoughError:
         pass
     else:
-        if status == STOPPED:
+        if status == INTERRUPTED:
             raise KeyboardInterrupt
         if status == FAILED:
             raise InputError(f"{job.name}: its probe failed, as said above; --no-probe plans without it")

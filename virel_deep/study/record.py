@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from virel_common.errors import InputError, require
-from virel_common.files import StorageError, write_atomically
+from virel_common.files import storing, write_atomically
 from virel_deep.design.run import Precision
 from virel_deep.study.jobs import check_continues, check_prior_stays, job_config, job_folder, jobs_of
 from virel_deep.study.plan import Study, canonical, identity, parse_study
@@ -231,11 +231,9 @@ def _held(out: Path) -> Iterator[None]:
     Raises:
         StorageError: the folder can't be made.
     """
-    try:
+    with storing(out):
         out.mkdir(parents=True, exist_ok=True)
         handle = os.open(out, os.O_RDONLY)
-    except OSError as error:
-        raise StorageError(f"can't write {out}: {error.strerror or error}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

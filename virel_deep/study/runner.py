@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from virel_common.terminal import say
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, say
 from virel_deep.run.signals import stop_signals_passed_to
 from virel_deep.study.jobs import Job
 from virel_deep.study.state import all_done
@@ -63,7 +62,7 @@ class Jobs:
                 time.sleep(POLL)
                 self._collect()
                 seen(self)
-        return STOPPED if self._signals and self.waiting else max(self.statuses.values(), default=COMPLETE)
+        return INTERRUPTED if self._signals and self.waiting else max(self.statuses.values(), default=DONE)
 
     def _look(self) -> None:
         """Find out which waiting jobs may start, in their order."""
@@ -93,10 +92,10 @@ class Jobs:
     def _status(self, one: _Running) -> int:
         """Exit status of a job whose process has ended; that it is complete, its run folder must say, too."""
         code = int(one.process.returncode)
-        if code in {FAILED, STOPPED} or (code == COMPLETE and all_done(one.run)):
+        if code in {FAILED, INTERRUPTED} or (code == DONE and all_done(one.run)):
             return code
         if self._signals and code == BEFORE_IT_LISTENED:
-            return STOPPED
+            return INTERRUPTED
         say(f"virel study: the process of {one.job.name} ended with status {code}; a new run continues it")
         return FAILED
 

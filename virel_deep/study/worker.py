@@ -3,19 +3,16 @@
 PARENT is the id of the process that waits for it. The exit status is as of `virel train`.
 """
 
-import os
 import sys
 import time
 from pathlib import Path
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
-from virel_common.signals import signal_when_parent_dies
-from virel_common.terminal import say
-from virel_deep.run.apart import FAILED, STOPPED
+from virel_common.terminal import FAILED, INTERRUPTED, say
 from virel_deep.run.folder import locked, read_config
 from virel_deep.run.launch import train
-from virel_deep.run.signals import STOP_CHILD
+from virel_deep.run.signals import hear_stops_of
 from virel_deep.run.transfer import take_priors
 
 PATIENCE = 60.0
@@ -56,16 +53,10 @@ def _wait_for(run: Path, patience: float) -> None:
             time.sleep(0.2)
 
 
-def stop_with_parent(parent: int) -> bool:
-    """Have this process save and stop when its parent dies; False if it is dead already."""
-    signal_when_parent_dies(STOP_CHILD)
-    return os.getppid() == parent
-
-
 def main() -> int:
     """Train the run folder in the first argument, while the parent process in the second argument lives."""
     run, parent = Path(sys.argv[1]), int(sys.argv[2])
-    return train_job(run) if stop_with_parent(parent) else STOPPED
+    return train_job(run) if hear_stops_of(parent) else INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ A matrix that float64 can't tell from a singular one, as for gamma = 1 - 1e-16, 
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,28 @@ def direct_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
     matrix = -gamma * rows
     matrix[np.diag_indices(len(rhs))] += 1.0
     return solved(lambda: linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False), gamma, rhs)
+
+
+def direct_solver(rows: Rows, gamma: float) -> Callable[[Array], Array]:
+    r"""Solver of $(I - \gamma P)x = b$ for several b, P = `rows [S, S]`: factors made at the first b."""
+    made: list[Callable[[Array], Array]] = []
+
+    def solve(rhs: Array) -> Array:
+        if not made:
+            made.append(_factorised(rows, gamma))
+        return made[0](rhs)
+
+    return lambda rhs: solved(lambda: solve(rhs), gamma, rhs)
+
+
+def _factorised(rows: Rows, gamma: float) -> Callable[[Array], Array]:
+    """Solver from the factors of a system; raises what LAPACK and SuperLU raise, see `solved`."""
+    if isinstance(rows, np.ndarray):
+        matrix = -gamma * rows
+        matrix[np.diag_indices(len(rows))] += 1.0
+        return partial(linalg.lu_solve, linalg.lu_factor(matrix, overwrite_a=True, check_finite=False))
+    system = sparse.csc_array(sparse.eye_array(rows.shape[0], format="csr") - gamma * rows)
+    return sparse_linalg.splu(system).solve
 
 
 def lu_solve(rows: Rows, gamma: float, rhs: Array) -> Array:

@@ -1,10 +1,10 @@
 """Checks of tables, values and policies against the MDP that they belong to."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_float_array, as_probabilities, first_bad
+from virel_theory.checks import Array, as_array, as_finite, as_float_array, as_probabilities, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 
 
@@ -44,3 +44,18 @@ def as_policy(pi: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
     out = as_float_array(pi, mdp.shape, name=name)
     first_bad((out > 0) & ~mdp.available, out, name=name, rule="must be 0 where the action does not exist")
     return as_probabilities(out, name=name)
+
+
+def as_actions(policy: ArrayLike, mdp: TabularMDP, *, name: str) -> NDArray[np.intp]:
+    """Return a deterministic policy as integers `[S]`: in each state an action that exists there."""
+    require_mdp(mdp)
+    given = as_array(policy, name=name)
+    right = given.dtype.kind in "iu" and given.shape == (mdp.n_states,)
+    found = f"{given.dtype} {list(given.shape)}"
+    require(right, name, found, f"must be integers of shape [{mdp.n_states}]")
+    inside = (given >= 0) & (given < mdp.n_actions)
+    exists = inside & mdp.available[np.arange(mdp.n_states), np.where(inside, given, 0).astype(np.intp)]
+    state = int(np.argmin(exists))
+    found = f"action {given[state]} in state {state}"
+    require(bool(exists.all()), name, found, "must take actions that exist")
+    return given.astype(np.intp)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from virel_theory.checks import Array
-from virel_theory.mdp.policy_system import SingularError, direct_solve, mix, mixed_rows
+from virel_theory.mdp.policy_system import SingularError, direct_solver, mix, mixed_rows
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels.rows import peak
@@ -16,12 +16,12 @@ N_REFINEMENTS = 1
 def evaluate(task: Problem, pi: Array) -> Solution:
     r"""Evaluate a policy: $V^\pi$ and $Q^\pi$ by a direct solve, with a step of iterative refinement."""
     rows, b, gain = mixed_rows(task.transition, pi), backups(task), mix(pi, task.reward)
-    w = np.empty_like(gain)
+    w, solve = np.empty_like(gain), direct_solver(rows, task.gamma)
     try:
-        v = direct_solve(rows, task.gamma, gain)
+        v = solve(gain)
         for _ in range(N_REFINEMENTS):
             b.full(v, w)
-            v = v + direct_solve(rows, task.gamma, mix(pi, b.q) - v)
+            v = v + solve(mix(pi, b.q) - v)
     except SingularError:  # gamma is 1 to rounding: no bound exists, as the status says
         v = gain
     b.full(v, w)

@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.arguments import as_whole
-from virel_common.errors import require
-from virel_theory.checks import Array, as_array, as_non_negative
+from virel_theory.checks import Array, as_non_negative
 from virel_theory.mdp.policy_system import direct_solve
-from virel_theory.mdp.tables import as_table
+from virel_theory.mdp.tables import as_actions, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.problem import problem
@@ -39,7 +38,7 @@ def policy_iteration_iterates(
         [[0], [1]]
     """
     b = backups(problem(mdp, atol=0.0, rtol=0.0, sense="max"))
-    policy, tolerance = _as_actions(policy0, mdp), as_non_negative(tie_tol, name="tie_tol")
+    policy, tolerance = as_actions(policy0, mdp, name="policy0"), as_non_negative(tie_tol, name="tie_tol")
     n = as_whole(n_steps, name="n_steps")
     states, scratch = np.arange(mdp.n_states), np.empty(mdp.n_states)
     out = []
@@ -79,25 +78,3 @@ def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) ->
         b.full(out[-1].max(axis=1), scratch)
         out.append(b.q.copy())
     return out
-
-
-def _as_actions(policy: ArrayLike, mdp: TabularMDP) -> NDArray[np.intp]:
-    """Return the deterministic policy as integers `[S]`, each an action that exists in its state."""
-    actions = as_array(policy, name="policy0")
-    right = actions.dtype.kind in "iu" and actions.shape == (mdp.n_states,)
-    require(
-        right,
-        "policy0",
-        f"{actions.dtype} {list(actions.shape)}",
-        f"must be integers of shape [{mdp.n_states}]",
-    )
-    inside = (actions >= 0) & (actions < mdp.n_actions)
-    exists = mdp.available[np.arange(mdp.n_states), np.where(inside, actions, 0)] & inside
-    state = int(np.argmin(exists))
-    require(
-        bool(exists.all()),
-        "policy0",
-        f"action {actions[state]} in state {state}",
-        "must take actions that exist",
-    )
-    return actions.astype(np.intp)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_non_negative, is_one_of
+from virel_theory.checks import Array, as_non_negative, as_sign
 from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import Transition, read_only
@@ -81,10 +81,8 @@ class Problem:
 def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bool = False) -> Problem:
     """Make a checked maximisation problem of an MDP and tolerances; `as_csr` converts a dense transition."""
     require_mdp(mdp)
-    known = is_one_of(sense, ("max", "min"))
-    require(known, "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
+    sign = as_sign(sense)
     tolerances = as_non_negative(atol, name="atol"), as_non_negative(rtol, name="rtol")
-    sign = 1.0 if sense == "max" else -1.0
     reward = mdp.reward if sign == 1.0 else -mdp.reward
     r_max = peak(reward)
     check_scale(r_max, mdp.gamma, name="reward", what="max|r|")

@@ -6,10 +6,10 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_common.errors import InputError, require
+from virel_common.errors import require
 from virel_theory.checks import as_array
 from virel_theory.mdp.policy_system import SingularError
-from virel_theory.mdp.tables import as_values
+from virel_theory.mdp.tables import as_actions, as_values
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.backups import SparseBackups
 from virel_theory.solvers.point import Point
@@ -29,7 +29,7 @@ def beginning(start: ArrayLike | None, mdp: TabularMDP) -> Begin | None:
     rule = "must be values (floats) or actions (integers), one per state"
     require(given.dtype.kind != "b", "start", "truth values", rule)
     if given.dtype.kind in "iu":
-        return _from_policy(_as_actions(given, mdp))
+        return _from_policy(as_actions(given, mdp, name="start"))
     values = as_values(start, mdp, name="start")
 
     def take(x: Point) -> None:
@@ -56,16 +56,3 @@ def _from_policy(actions: NDArray[np.intp]) -> Begin:
             policy_sweeps(x, max_sweeps=MAX_SWEEPS)
 
     return follow
-
-
-def _as_actions(given: NDArray[np.integer], mdp: TabularMDP) -> NDArray[np.intp]:
-    """Actions `[S]`, one that exists in every state."""
-    rule = "must be values (floats) or actions (integers), one per state: shape"
-    require(given.shape == (mdp.n_states,), "start", given.shape, f"{rule} [{mdp.n_states}]")
-    inside = (given >= 0) & (given < mdp.n_actions)
-    actions = np.where(inside, given, 0).astype(np.intp)
-    exists = inside & mdp.available[np.arange(mdp.n_states), actions]
-    if not exists.all():
-        state = int(np.argmin(exists))
-        raise InputError(f"`start` must give actions that exist; found {int(given[state])} in state {state}")
-    return actions

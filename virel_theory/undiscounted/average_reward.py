@@ -30,12 +30,12 @@ from scipy.sparse.csgraph import connected_components
 
 from virel_common.arguments import require_flag
 from virel_common.errors import InputError
-from virel_theory.checks import Array, U
+from virel_theory.checks import Array, U, as_sign
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked
 from virel_theory.undiscounted import graph, kernels, rounding
-from virel_theory.undiscounted.pairs import Ints, Pairs, as_sign, as_steps, as_tolerances, pairs_of
+from virel_theory.undiscounted.pairs import Ints, Pairs, as_steps, as_tolerances, pairs_of
 from virel_theory.undiscounted.solution import AverageSolution, actions_of
 
 MAX_STEPS = 100_000

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike
 
 from virel_common.arguments import as_whole, require_flag
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_probability, as_real, first_bad
+from virel_theory.checks import Array, as_finite, as_probability, as_real, as_sign, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked
 from virel_theory.undiscounted import kernels
-from virel_theory.undiscounted.pairs import LARGEST, Pairs, as_sign, as_tolerances, pairs_of
+from virel_theory.undiscounted.pairs import LARGEST, Pairs, as_tolerances, pairs_of
 from virel_theory.undiscounted.solution import FiniteHorizonSolution
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from virel_common.arguments import as_whole
 from virel_common.errors import InputError, require, shown
-from virel_theory.checks import Array, Mask, as_array, as_non_negative, is_one_of
+from virel_theory.checks import Array, Mask, as_array, as_non_negative
 from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.undiscounted import rounding
@@ -121,12 +121,6 @@ def _listed(goal: ArrayLike | Iterable[int]) -> Any:
     if isinstance(goal, str | bytes):
         raise InputError(f"`goal` must be state numbers, or booleans [S]; found {shown(goal)}")
     return goal if isinstance(goal, np.ndarray) or not isinstance(goal, Iterable) else list(goal)
-
-
-def as_sign(sense: str) -> float:
-    """The sign of rewards in a maximisation problem: 1 for "max", -1 for "min" (costs)."""
-    require(is_one_of(sense, ("max", "min")), "sense", sense, "must be 'max' or 'min'")
-    return 1.0 if sense == "max" else -1.0
 
 
 def as_tolerances(atol: float, rtol: float) -> tuple[float, float]:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.arguments import require_flag
-from virel_theory.checks import Array, Mask
+from virel_theory.checks import Array, Mask, as_sign
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph
-from virel_theory.undiscounted.pairs import Ints, Pairs, as_goal, as_sign, as_steps, as_tolerances, pairs_of
+from virel_theory.undiscounted.pairs import Ints, Pairs, as_goal, as_steps, as_tolerances, pairs_of
 from virel_theory.undiscounted.quotient import open_bounds, quotient
 from virel_theory.undiscounted.solution import (
     BoundedSolution,

@@ -12,7 +12,7 @@ from virel_deep.agent.build import fused
 from virel_deep.agent.fused import FusedAgent
 from virel_deep.agent.general import GeneralAgent
 from virel_deep.axes import losses
-from virel_deep.axes.posterior import tanh_gaussian
+from virel_deep.axes.posterior.pathwise import Pathwise
 from virel_deep.axes.tensors import Weighted
 from virel_deep.design.presets import PRESETS
 from virel_deep.networks.stacks import cpu_products
@@ -147,13 +147,13 @@ def half_weighted(self, x):
     return (self.log_weight.exp() * x).sum(-1) / 2
 
 
-def no_gradient_of_density(posterior, q, alpha):
+def no_gradient_of_density(_, posterior, q, alpha):
     return (alpha * posterior.log_ratio.detach()[..., 0] - q[..., 0]).mean(-1)
 
 
 PLANTED = [
     ("sac", Weighted, "mean", half_weighted),
-    ("sac", tanh_gaussian, "pathwise_loss", no_gradient_of_density),
+    ("sac", Pathwise, "loss", no_gradient_of_density),
     ("beta", losses, "d_penalty", lambda head, *_, **__: torch.zeros_like(head)),
     ("beta-twin", losses, "d_smaller", lambda q: torch.stack((q[:, 0] > q[:, 1], q[:, 0] <= q[:, 1]), dim=1)),
     ("td3", losses, "d_squared_loss", lambda value, target: (value - target) * 1.000001 / value.shape[-1]),

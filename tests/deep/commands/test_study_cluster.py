@@ -9,9 +9,9 @@ from tests.support import lives
 from tests.support.studies import TWO_ARMS, study_of, write_jobs
 from virel_common import jobs
 from virel_common.errors import InputError
+from virel_common.terminal import FAILED, INTERRUPTED
 from virel_common.worker import LIVES, Stopped
 from virel_deep.commands import study, study_cluster
-from virel_deep.run.apart import FAILED, STOPPED
 
 pytestmark = pytest.mark.mujoco
 
@@ -55,7 +55,7 @@ def test_a_job_that_dies_or_raises_is_named_and_the_others_are_continued_to_thei
 
 @pytest.mark.usefixtures("engine")
 def test_a_job_that_stops_in_all_its_lives_is_to_be_continued(tmp_path, capsys):
-    assert run(tmp_path, "stops", "one") == (STOPPED, [])
+    assert run(tmp_path, "stops", "one") == (INTERRUPTED, [])
     said = capsys.readouterr().err
     assert f"1 of 2 jobs ended: stops was stopped: a signal stopped the job {LIVES} times\n" in said
     assert "2 of 2 jobs ended: one is finished\n" in said
@@ -69,7 +69,7 @@ def test_no_more_jobs_run_at_a_time_than_were_asked_for(engine, tmp_path, slots,
 
 def test_a_training_that_saves_and_stops_is_no_result(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "virel_deep.study.worker.train_job", lambda run: STOPPED if run.name == "a" else FAILED
+        "virel_deep.study.worker.train_job", lambda run: INTERRUPTED if run.name == "a" else FAILED
     )
     with pytest.raises(Stopped, match="a signal stopped a"):
         study_cluster.train_to_the_end(tmp_path / "a")
@@ -133,8 +133,8 @@ def test_a_ray_of_its_own_runs_as_many_jobs_at_a_time_as_this_machine_would(monk
 @pytest.mark.usefixtures("folder", "many_cpus")
 def test_without_an_engine_no_more_jobs_start_than_the_control_group_has_cpus(monkeypatch):
     slots = []
-    monkeypatch.setattr(study, "_here", lambda *arguments: (slots.append(arguments[-1]), (STOPPED, []))[1])
-    assert study.main_study(["run", "study.toml"]) == STOPPED
+    monkeypatch.setattr(study, "_here", lambda *arguments: (slots.append(arguments[-1]), (130, []))[1])
+    assert study.main_study(["run", "study.toml"]) == INTERRUPTED
     assert slots == [2]
 
 

@@ -223,7 +223,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "mpo",
             {"temperature": "zero"},
-            "`temperature` must be 'budget', 'constant', 'residual' for a weighted posterior; found 'zero'",
+            "`temperature` must be 'budget', 'constant' or 'residual' for a weighted posterior; found 'zero'",
         ),
         (
             "mpo",
@@ -233,7 +233,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "mpo",
             {"value": "v-network"},
-            "`value` must be 'model', 'target-q' for a weighted posterior; found 'v-network'",
+            "`value` must be 'model' or 'target-q' for a weighted posterior; found 'v-network'",
         ),
         (
             "mpo",
@@ -243,7 +243,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "td3",
             {"prior": "fixed"},
-            "`posterior` must be 'iterative', 'tanh-gaussian' for a fixed prior; found 'deterministic'",
+            "`posterior` must be 'iterative' or 'tanh-gaussian' for a fixed prior; found 'deterministic'",
         ),
         (
             "sac",
@@ -258,12 +258,12 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "mpo-parametric",
             {"temperature": "dual"},
-            "`prior` must be 'fixed', 'uniform' for a dual temperature; found 'previous'",
+            "`prior` must be 'fixed' or 'uniform' for a dual temperature; found 'previous'",
         ),
         (
             "sac-iterative",
             {"prior": "learned"},
-            "`prior` must be 'fixed', 'uniform' for an iterative posterior; found 'learned'",
+            "`prior` must be 'fixed' or 'uniform' for an iterative posterior; found 'learned'",
         ),
         (
             "sac-iterative",
@@ -303,7 +303,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "rerpi",
             {"temperature": "zero"},
-            "`temperature` must be 'budget', 'constant', 'residual' for a weighted posterior; found 'zero'",
+            "`temperature` must be 'budget', 'constant' or 'residual' for a weighted posterior; found 'zero'",
         ),
         (
             "mpo",
@@ -318,7 +318,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "sac",
             {"prior": "previous"},
-            "`prior` must be 'fixed', 'uniform' for a dual temperature; found 'previous'",
+            "`prior` must be 'fixed' or 'uniform' for a dual temperature; found 'previous'",
         ),
         (
             "sac",
@@ -360,7 +360,10 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "vmpo",
             {"temperature": "dual"},
-            "`temperature` must be 'budget', 'constant', 'residual' for a top-share posterior; found 'dual'",
+            (
+                "`temperature` must be 'budget', 'constant' or 'residual' for a top-share posterior; "
+                "found 'dual'"
+            ),
         ),
         (
             "vmpo",

@@ -13,7 +13,7 @@ from virel_common.errors import InputError
 from virel_deep.commands.results import main_evaluate
 from virel_deep.design.presets import run_config
 from virel_deep.design.run import to_json
-from virel_deep.results.evaluate_run import evaluate_run
+from virel_deep.results.evaluate_run import evaluate_runs
 from virel_deep.results.evaluate_seed import Asked
 from virel_deep.run.evaluate import evaluate_policy
 from virel_deep.run.policy import load_policy
@@ -35,7 +35,7 @@ def run(tmp_path):
 
 
 def test_every_seed_plays_the_same_episodes_with_its_own_policy(run):
-    done, failed = evaluate_run(run, Asked(3, 5))
+    [(_, done)], failed = evaluate_runs([run], Asked(3, 5))
     assert (failed, [one.seed for one in done], [one.step for one in done]) == ([], [0, 1], [1000, 1000])
     source = stream(5, "after-training")
     for one in done:
@@ -46,14 +46,14 @@ def test_every_seed_plays_the_same_episodes_with_its_own_policy(run):
 
 def test_the_newest_checkpoint_is_evaluated(run):
     write_checkpoint(run, 1, random_layers(np.random.default_rng(9), SIZES), step=2000)
-    done, _ = evaluate_run(run, Asked(1, 0))
+    [(_, done)], _ = evaluate_runs([run], Asked(1, 0))
     assert [one.step for one in done] == [1000, 2000]
 
 
 def test_the_record_holds_what_was_played(run, capsys):
     assert main_evaluate([str(run), "--episodes", "2", "--seed", "3"]) == 0
     record = json.loads((run / "evaluation.json").read_text())
-    done, _ = evaluate_run(run, Asked(2, 3))
+    [(_, done)], _ = evaluate_runs([run], Asked(2, 3))
     assert [one["returns"] for one in record["seeds"]] == [one.returns.tolist() for one in done]
     assert record["iqm"]["value"] == pytest.approx(np.mean([one.returns.mean() for one in done]), rel=1e-15)
     assert (record["env"], record["seed"], record["best"]) == ("InvertedPendulum-v5", 3, False)
@@ -83,7 +83,7 @@ def test_an_environment_that_changed_since_the_run_began_is_said(run, capsys):
 def test_where_no_record_can_be_written_the_table_is_printed_all_the_same(run, capsys):
     (run / "evaluation.json").mkdir()
     assert main_evaluate([str(run), "--episodes", "1"]) == 2
-    done, _ = evaluate_run(run, Asked(1, 0))
+    [(_, done)], _ = evaluate_runs([run], Asked(1, 0))
     said = capsys.readouterr()
     assert all(f"{one.returns.mean():.1f}" in said.out for one in done)
     assert "written" not in said.out
@@ -115,7 +115,7 @@ def test_a_run_without_a_policy_is_said_and_the_others_are_evaluated(tmp_path, c
 
 def test_a_policy_of_nan_is_a_failed_seed(run):
     write_checkpoint(run, 0, [(np.full((4, 1), np.nan, np.float32), np.zeros(1, np.float32))], step=2000)
-    done, (failure,) = evaluate_run(run, Asked(1, 0))
+    [(_, done)], (failure,) = evaluate_runs([run], Asked(1, 0))
     assert [one.seed for one in done] == [1]
     assert failure.startswith("seed 0: the policy's action must be in [-1, 1]; found [[nan]]")
 
@@ -131,7 +131,7 @@ def test_a_run_without_a_checkpoint_is_bad_input(tmp_path, capsys):
 @pytest.mark.parametrize(("name", "value"), [("episodes", 0), ("seed", -1)])
 def test_bad_numbers_are_named(run, name, value):
     with pytest.raises(InputError, match=f"`{name}` must .*; found {value}"):
-        evaluate_run(run, Asked(1, 0)._replace(**{name: value}))
+        evaluate_runs([run], Asked(1, 0)._replace(**{name: value}))
 
 
 def deadly_run(folder, deaths):
@@ -156,7 +156,7 @@ def test_an_environment_that_ends_its_process_fails_one_seed_and_not_the_command
         for seed, how in ((0, "by SIGABRT"), (1, "with status 0"))
     ]
     [apart] = json.loads((run / "evaluation.json").read_text())["seeds"]
-    here, _ = evaluate_run(run, Asked(2, 0))
+    [(_, here)], _ = evaluate_runs([run], Asked(2, 0))
     assert (apart["seed"], apart["returns"]) == (2, here[2].returns.tolist())
 
 

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.deep import assert_same, small_run, train
+from virel_common.terminal import DONE, FAILED, INTERRUPTED
 from virel_deep.data.presence import Presence
 from virel_deep.run import apart, launch
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Death, Work
+from virel_deep.run.apart import Death, Work
 from virel_deep.run.signals import Children
 
 DEADLY = "tests.support.deadly:Deadly"
@@ -27,13 +28,13 @@ def ended(code, *, said=None, stopped=False, killed=False, last=(0, 0, 0)):
 
 
 def test_the_status_that_a_process_has_said_counts_whatever_happens_at_its_exit():
-    assert ended(-signal.SIGSEGV, said=COMPLETE) == (COMPLETE, [])
+    assert ended(-signal.SIGSEGV, said=DONE) == (DONE, [])
     assert ended(1, said=FAILED) == (FAILED, [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1])
 def test_a_process_that_was_stopped_before_it_could_listen_has_stopped(number):
-    assert ended(-number, stopped=True) == (STOPPED, [])
+    assert ended(-number, stopped=True) == (INTERRUPTED, [])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_an_environment_that_ends_its_process_stops_its_own_seed_alone(tmp_path,
     train(sound, config)
     assert len(said) == 2 * len(ways)  # the process of seed 2 aborted after its work was done: no word of it
     assert_same(run, sound, (2,))
-    assert launch.train(run, jobs=1) == COMPLETE  # both are tried again
+    assert launch.train(run, jobs=1) == DONE  # both are tried again
     assert_same(run, sound, (0, 1))
 
 

@@ -14,10 +14,11 @@ from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
 from tests.support.stored_run import said
 from virel_common.signals import WARNINGS
+from virel_common.terminal import DONE, FAILED, INTERRUPTED
 from virel_deep.data import presence
 from virel_deep.networks.threads import computing_threads
 from virel_deep.run import launch
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Death, Work
+from virel_deep.run.apart import Channel, Death, Work
 from virel_deep.run.launch import train, train_bundle
 from virel_deep.run.signals import (
     STOP,
@@ -177,7 +178,7 @@ def test_a_parent_passes_stops_on_and_kills_when_an_impatient_one_comes_again(mo
 def test_a_stop_saves_says_how_to_go_on_and_loses_nothing(tmp_path, capsys):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     config = small_run(whole, "sac", PENDULUM, steps=90, seeds=(0, 1))
-    assert bundle(whole, config) == COMPLETE
+    assert bundle(whole, config) == DONE
     assert capsys.readouterr().err == ""
     small_run(parts, "sac", PENDULUM, steps=90, seeds=(0, 1))
 
@@ -185,11 +186,11 @@ def test_a_stop_saves_says_how_to_go_on_and_loses_nothing(tmp_path, capsys):
         if step == 60:
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert bundle(parts, config, report=interrupt) == STOPPED
+    assert bundle(parts, config, report=interrupt) == INTERRUPTED
     said = f"seeds 0,1 stopped at step 60; to continue: virel train --resume {parts}\n"
     assert capsys.readouterr().err == said
     assert load(parts / "seed-1/checkpoints").step == 60
-    assert bundle(parts, config, resume=True) == COMPLETE
+    assert bundle(parts, config, resume=True) == DONE
     for seed in ("seed-0", "seed-1"):
         assert metrics(parts / seed) == metrics(whole / seed)
         states = [load(run / seed / "checkpoints").state for run in (parts, whole)]
@@ -203,7 +204,7 @@ def test_a_stop_in_the_last_step_is_the_end(tmp_path, capsys):
         if step == 40:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    assert bundle(tmp_path, config, report=interrupt) == COMPLETE
+    assert bundle(tmp_path, config, report=interrupt) == DONE
     assert capsys.readouterr().err == ""
 
 
@@ -212,7 +213,7 @@ def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch
 
     def trained(*_, **__):
         heard.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-        return COMPLETE
+        return DONE
 
     monkeypatch.setattr(launch, "train_bundle", trained)
     monkeypatch.setattr("virel_deep.run.signals.signal_when_parent_dies", quiet)
@@ -228,7 +229,7 @@ def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         presence._notes.clear()
     assert set(STOP) & heard[0] == {signal.SIGINT}
-    assert ours.recv() == ("status", COMPLETE, None)
+    assert ours.recv() == ("status", DONE, None)
 
 
 # --- failures
@@ -286,7 +287,7 @@ def test_a_failure_is_said_when_it_happens_and_the_stop_names_who_stopped(tmp_pa
         if step == 60:
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert bundle(tmp_path, config, report=interrupt) == STOPPED
+    assert bundle(tmp_path, config, report=interrupt) == INTERRUPTED
     failure = (
         f"virel train: seed-1 failed at step 30: {env}, step 30: its step() raised RuntimeError: broken\n"
     )
@@ -328,7 +329,7 @@ def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsy
     assert capsys.readouterr().err == "virel train: can't save step 80: No space left on device\n"
     assert load(tmp_path / "seed-0/checkpoints").step == 40
     monkeypatch.undo()
-    assert bundle(tmp_path, config, resume=True) == COMPLETE
+    assert bundle(tmp_path, config, resume=True) == DONE
 
 
 def test_a_folder_that_became_read_only_is_one_line_and_stays_as_it_is(tmp_path, capsys, monkeypatch):
@@ -355,7 +356,7 @@ def test_a_seed_of_another_process_is_one_line(tmp_path, capsys):
 def test_a_run_that_is_done_says_so(tmp_path, capsys):
     small_run(tmp_path, "sac", PENDULUM, steps=80)
     reach(tmp_path, 0, 80, done=True)
-    assert train(tmp_path, jobs=1) == COMPLETE
+    assert train(tmp_path, jobs=1) == DONE
     assert capsys.readouterr().err.startswith(
         f"every seed of {tmp_path} has already reached step 80; pass --steps"
     )
@@ -379,7 +380,7 @@ def test_a_run_with_seeds_that_stopped_early_says_so(tmp_path, capsys, ends, sai
         reach(tmp_path, seed, step)
         rule = {"stopped": RULE} if step < 80 else {}
         (tmp_path / f"seed-{seed}/done.json").write_text(json.dumps({"step": step} | rule))
-    assert train(tmp_path, jobs=1) == COMPLETE
+    assert train(tmp_path, jobs=1) == DONE
     assert capsys.readouterr().err.startswith(f"every seed of {tmp_path} {said}")
 
 
@@ -413,7 +414,7 @@ def test_a_training_leaves_the_number_of_threads_as_it_was(tmp_path, several_thr
         with pytest.raises(RuntimeError, match="a callback's"):
             bundle(tmp_path, config, report=report)
     else:
-        assert bundle(tmp_path, config, report=report) == COMPLETE
+        assert bundle(tmp_path, config, report=report) == DONE
     assert threads() == several_threads
     assert {seen[0][0], *(number for _, number in seen[0][1])} == {1}
 
@@ -438,10 +439,10 @@ def test_trainings_that_overlap_leave_the_number_of_threads_as_it_was_before_all
 def test_an_environment_from_outside_trains_apart_whatever_it_is_for(tmp_path, monkeypatch, more, apart):
     of_tasks = {"tasks": tuple({"id": x, "arguments": {}} for x in more["tasks"])} if "tasks" in more else {}
     small_run(tmp_path, "sac", PENDULUM, steps=80, **more | of_tasks)
-    for name, status in (("_here", COMPLETE), ("_apart", FAILED)):
+    for name, status in (("_here", DONE), ("_apart", FAILED)):
         monkeypatch.setattr(launch, name, lambda *_, status=status: status)
-    assert train(tmp_path, jobs=1, survive=True) == (FAILED if apart else COMPLETE)
-    assert train(tmp_path, jobs=1) == COMPLETE
+    assert train(tmp_path, jobs=1, survive=True) == (FAILED if apart else DONE)
+    assert train(tmp_path, jobs=1) == DONE
 
 
 @pytest.mark.parametrize(
@@ -493,6 +494,6 @@ def test_a_folder_whose_name_has_a_space_is_quoted_in_the_command_that_continues
 
 def test_a_run_that_has_begun_does_not_say_it(tmp_path, monkeypatch, capsys):
     small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=(0, 1))
-    monkeypatch.setattr(launch, "_here", lambda *_: reach(tmp_path, 0, 10) or STOPPED)
-    assert train(tmp_path, jobs=1) == STOPPED
+    monkeypatch.setattr(launch, "_here", lambda *_: reach(tmp_path, 0, 10) or INTERRUPTED)
+    assert train(tmp_path, jobs=1) == INTERRUPTED
     assert "first step" not in capsys.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.studies import TWO_ARMS, study_of
 from virel_common.errors import InputError
-from virel_deep.run.apart import COMPLETE, FAILED
+from virel_common.terminal import DONE, FAILED
 from virel_deep.run.training.learning import due_updates
 from virel_deep.study.environments import Length
 from virel_deep.study.jobs import jobs_of
@@ -47,7 +47,7 @@ def on_our_clock(ended):
                 speed = {"steps_per_second": config.log_every / seconds}
                 report(step, speed | ({"q": 0.0} if updates else {}))
                 seconds, updates = 0.0, 0
-        return COMPLETE
+        return DONE
 
     return train_bundle
 

@@ -15,8 +15,8 @@ import pytest
 from tests.support.deep import metrics
 from tests.support.stored_run import assert_same
 from tests.support.studies import TWO_ARMS
+from virel_common.terminal import DONE, FAILED
 from virel_deep.commands.study import main_study
-from virel_deep.run.apart import COMPLETE, FAILED
 from virel_deep.run.folder import locked, read_config, seed_folder
 from virel_deep.storage.checkpoint import load
 from virel_deep.study.jobs import jobs_of, prepare
@@ -171,7 +171,7 @@ def test_a_job_is_complete_if_its_folder_says_so_and_not_by_its_exit_status_alon
         if steps is not None:
             (seed_folder(run, seed) / "done.json").write_text(f'{{"step": {steps if seed else STEPS}}}')
     ended = _Running(job, run, SimpleNamespace(returncode=0))
-    assert Jobs([], 1)._status(ended) == (COMPLETE if steps == STEPS else FAILED)
+    assert Jobs([], 1)._status(ended) == (DONE if steps == STEPS else FAILED)
     line = f"virel study: the process of {job.name} ended with status 0; a new run continues it\n"
     assert capsys.readouterr().err == ("" if steps == STEPS else line)
 
@@ -179,8 +179,8 @@ def test_a_job_is_complete_if_its_folder_says_so_and_not_by_its_exit_status_alon
 def test_a_job_survives_environments_that_end_their_process(study, monkeypatch):
     job, _ = jobs_of(parse_study(TEXT, "study.toml"))
     run, asked = prepare(study / "out", parse_study(TEXT, "study.toml"), job, "highest"), []
-    monkeypatch.setattr("virel_deep.study.worker.train", lambda *_, **how: asked.append(how) or COMPLETE)
-    assert train_job(run) == COMPLETE
+    monkeypatch.setattr("virel_deep.study.worker.train", lambda *_, **how: asked.append(how) or DONE)
+    assert train_job(run) == DONE
     assert asked == [
         {"jobs": 1, "survive": True}
     ]  # what that means is tested in `tests/deep/run/test_apart.py`

@@ -246,7 +246,7 @@ def test_a_chance_too_small_for_float64_leaves_true_bounds():
         (lambda m: reachability(m, "goal", atol=1e-9), "`goal` must be state numbers"),
         (lambda m: reachability(m, np.array([True]), atol=1e-9), r"`goal` must have shape \[4\]"),
         (lambda m: reachability(m, [2], atol=-1.0), "`atol` must be non-negative"),
-        (lambda m: reachability(m, [2], atol=1.0, sense="best"), "`sense` must be 'max' or 'min'"),
+        (lambda m: reachability(m, [2], atol=1.0, sense="best"), "`sense` must be 'max' .rewards. or 'min'"),
         (lambda m: shortest_path(m, [2], atol=1.0, max_steps=0), "`max_steps` must be a positive integer"),
         (lambda m: shortest_path(m.reward, [2], atol=1.0), "`mdp` must be a TabularMDP"),
         (lambda m: average_reward(m, atol=np.nan), "`atol` must be non-negative"),

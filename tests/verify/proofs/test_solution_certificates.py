@@ -118,12 +118,12 @@ def test_a_worse_policy_gets_a_larger_delta_that_covers_its_loss():
         ({"sense": "MAX"}, r"`sense` must be 'max' \(rewards\) or 'min' \(costs\); found 'MAX'"),
         (
             {"policy": np.array([0.0])},
-            r"`policy` must have one existing action for each of 1 states .*; found \[0.0\]",
+            r"`policy` must be integers of shape \[1\]",
         ),
-        ({"policy": [2]}, r"`policy` must have one existing action for each of 1 states .*; found \[2\]"),
+        ({"policy": [2]}, "`policy` must take actions that exist; found 'action 2 in state 0'"),
         (
             {"policy": [0, 0]},
-            r"`policy` must have one existing action for each of 1 states .*; found \[0, 0\]",
+            r"`policy` must be integers of shape \[1\]",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from virel_deep.axes.interfaces import Prior
 from virel_deep.axes.posterior import levels as densities
 from virel_deep.axes.prior import blind, categorical, latent, policy
 from virel_deep.axes.prior.constant import Fixed, Uniform
+from virel_deep.axes.prior.previous import Previous
 from virel_deep.design import discrete, improvement, inference, parts, priors
 from virel_deep.design import hierarchy as levels
 
@@ -26,7 +27,7 @@ def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
 
 
 def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
-    return policy.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
+    return Previous(settings, policy.PolicyPrior(of.network(1, of.n_observation, 2 * of.n_action)))
 
 
 def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Prior:
@@ -35,7 +36,7 @@ def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Pr
 
 
 def _previous_categorical(settings: discrete.PreviousCategorical, of: Sizes) -> Prior:
-    return categorical.Previous(settings, of.network(1, of.n_observation, of.n_action))
+    return Previous(settings, categorical.Lagging(of.network(1, of.n_observation, of.n_action)))
 
 
 def _distilled(settings: priors.Distilled, of: Sizes) -> Prior:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from virel_deep.axes.categorical import all_actions, behave, explore, log_probabilities, log_probability
 from virel_deep.axes.interfaces import ONE_NUMBER, Draw, Noise, Objective
-from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
+from virel_deep.axes.posterior.pathwise import Pathwise
 from virel_deep.axes.posterior.reweighted import ByWeights, Weighing, weigher
 from virel_deep.axes.tensors import Behaviour, Weighted, seedwise
 from virel_deep.design import improvement
@@ -46,10 +46,6 @@ class Categorical(Pathwise):
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """All actions with the probabilities of the online policy, which has no target copy."""
         return self.infer(state, noise, objective)
-
-    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-        """Mean policy loss `[K]`, exact over the actions; the gradient goes through the probabilities."""
-        return pathwise_loss(posterior, q, alpha)
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         """Log probabilities `[K, R]` of stored one-hot actions `[K, R, A]` under the online policy."""

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes.interfaces import Draw, Noise, Objective
-from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
+from virel_deep.axes.posterior.pathwise import Pathwise
 from virel_deep.axes.tensors import Weighted, seedwise
 from virel_deep.design import parts
 from virel_deep.networks.network import Network
@@ -53,10 +53,6 @@ class Deterministic(Pathwise):
         return smoothed_target(
             action, noise, std=self.settings.target_noise, clip=self.settings.target_noise_clip
         )
-
-    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-        """Mean policy loss `[K]`: minus Q at the policy's action, differentiable through the action."""
-        return pathwise_loss(posterior, q, alpha)
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
         """Exploratory action in numpy: the policy's action plus noise, clipped to [-1, 1]."""

@@ -14,7 +14,7 @@ from virel_deep.axes import categorical
 from virel_deep.axes.categorical import all_actions, log_probabilities
 from virel_deep.axes.interfaces import ONE_NUMBER, Draw, Noise, Objective
 from virel_deep.axes.posterior.levels import Given, mixture
-from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
+from virel_deep.axes.posterior.pathwise import Pathwise
 from virel_deep.axes.posterior.tanh_gaussian import split, squash
 from virel_deep.axes.tensors import Weighted, seed_mean, seedwise
 from virel_deep.networks.network import Network
@@ -50,10 +50,6 @@ class Hierarchy(Pathwise):
         """Store the high level, and the prior that has the low one."""
         self.networks, self._prior = {"policy": policy}, prior
         self.targets: Mapping[str, Network] = {}
-
-    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-        """Mean policy loss `[K]`, exact over the latents; the gradient goes through both levels."""
-        return pathwise_loss(posterior, q, alpha)
 
     def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
         """Mean of what the divergence of latents exceeds that of actions by, nats."""

@@ -18,19 +18,18 @@ class Pathwise:
         """Return the posterior as it is: gradient steps improve it, not weights."""
         return posterior
 
+    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
+        r"""Mean policy loss `[K]`, $E[\alpha \log(\pi/p) - Q]$, differentiable in actions and weights.
+
+        Args:
+            posterior: weighted actions, differentiable in the parameters.
+            q: Q at the actions, `[K, B, N]`, differentiable in them.
+            alpha: temperature `[K, 1]`.
+        """
+        if posterior.exact_divergence is not None:
+            return seed_mean(policy_loss(posterior.mean(q), posterior.exact_divergence, alpha))
+        return seed_mean(posterior.mean(policy_loss(q, posterior.log_ratio, alpha[..., None])))
+
     def report(self, posterior: Weighted) -> Mapping[str, Tensor]:  # noqa: ARG002
         """Return no metrics beyond those of every posterior."""
         return {}
-
-
-def pathwise_loss(posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-    r"""Mean policy loss `[K]`, $E[\alpha \log(\pi/p) - Q]$, whose gradient goes through actions and weights.
-
-    Args:
-        posterior: weighted actions, differentiable in the parameters.
-        q: Q at the actions, `[K, B, N]`, differentiable in them.
-        alpha: temperature `[K, 1]`.
-    """
-    if posterior.exact_divergence is not None:
-        return seed_mean(policy_loss(posterior.mean(q), posterior.exact_divergence, alpha))
-    return seed_mean(posterior.mean(policy_loss(q, posterior.log_ratio, alpha[..., None])))

@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from virel_deep.axes import losses
 from virel_deep.axes.gaussian import Gaussian, log_density
 from virel_deep.axes.interfaces import Draw, Noise, Objective
-from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
+from virel_deep.axes.posterior.pathwise import Pathwise
 from virel_deep.axes.tensors import Behaviour, Weighted, seedwise
 from virel_deep.design import parts
 from virel_deep.networks.network import Network
@@ -199,10 +199,6 @@ class TanhGaussian(Pathwise):
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw the actions of each next state from the online policy, which has no target copy."""
         return self.infer(state, noise, objective)
-
-    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-        """Mean policy loss `[K]` of a tanh-Gaussian, differentiable through the actions."""
-        return pathwise_loss(posterior, q, alpha)
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
         """Draw an exploratory action from the tanh-Gaussian, in numpy."""

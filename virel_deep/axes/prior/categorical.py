@@ -1,6 +1,4 @@
-"""Priors that are categorical policies: fitted to the posterior (MPO), or the policy's own target copy."""
-
-from collections.abc import Mapping
+"""Priors that are categorical policies: a network that lags behind, or one fitted to the posterior."""
 
 import torch
 from torch import Tensor
@@ -86,31 +84,3 @@ class Learned:
         )  # fmt: skip
         bounded = self.region.loss(self._lagging.kl(state, head))
         return bounded._replace(loss=bounded.loss - seed_mean(fit))
-
-
-class Previous:
-    """Lagging copy of a categorical policy as the prior; a trust region bounds the distance from it.
-
-    Args:
-        settings: trust region.
-        target: lagging copy of the policy network, from a state to A outputs.
-    """
-
-    def __init__(self, settings: discrete.PreviousCategorical, target: Network) -> None:
-        """Store the lagging copy; start the multiplier of the trust region."""
-        self.networks: Mapping[str, Network] = {}
-        self.targets = {"policy": target}
-        self._lagging = Lagging(target)
-        self.log_density, self.kl = self._lagging.log_density, self._lagging.kl
-        self.region = TrustRegion(settings, target.seeds, device=target.flat.device)
-        self.reports, self.tune = self.region.reports, self.region.tune
-        self.seed_state = self.region.seed_state
-        self.load_seed_state = self.region.load_seed_state
-
-    def divergence(self, state: Tensor, head: Tensor) -> None:
-        """Return None: the divergence from the lagging copy depends on the state."""
-
-    def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:  # noqa: ARG002
-        """Trust region of the policy around its lagging copy, differentiable in the policy's parameters."""
-        assert posterior.kl is not None
-        return self.region.loss(posterior.kl)

@@ -1,6 +1,4 @@
-"""Priors that are policies: fitted to the posterior (MPO, RERPI), or the policy's own target copy."""
-
-from collections.abc import Mapping
+"""Priors that are tanh-Gaussian policies: a network that lags behind, or one fitted to the posterior."""
 
 import torch
 from torch import Tensor
@@ -43,6 +41,11 @@ class PolicyPrior:
             lambda head, u: log_squashed(split(head[..., None, :]), u), self.head(state), pre
         )
         return found
+
+    def kl(self, state: Tensor, head: Tensor) -> Tensor:
+        """Divergence `[K, R, 2]` of the prior from a policy with outputs `head`, differentiable in these."""
+        parts: Tensor = seedwise(lambda old, new: kl_parts(split(old), split(new)), self.head(state), head)
+        return parts
 
 
 class Learned:
@@ -98,38 +101,3 @@ class Learned:
         if self._decoupled:
             return decoupled_likelihood(policy, old, of), kl_parts_apart(old, policy)
         return likelihood(policy, of), kl_parts(old, policy)
-
-
-class Previous:
-    """Lagging copy of the policy as the prior; a trust region bounds the policy's distance from it.
-
-    Args:
-        settings: trust region.
-        target: lagging copy of the policy network, from a state to `2 A` outputs.
-    """
-
-    def __init__(self, settings: improvement.Previous, target: Network) -> None:
-        """Store the lagging copy; start the multipliers of the trust region."""
-        self.networks: Mapping[str, Network] = {}
-        self.targets = {"policy": target}
-        self._lagging = PolicyPrior(target)
-        self.log_density = self._lagging.log_density
-        self.region = TrustRegion(settings, target.seeds, device=target.flat.device)
-        self.reports, self.tune = self.region.reports, self.region.tune
-        self.seed_state = self.region.seed_state
-        self.load_seed_state = self.region.load_seed_state
-
-    def divergence(self, state: Tensor, head: Tensor) -> None:
-        """Return None: the divergence from the lagging copy depends on the state."""
-
-    def kl(self, state: Tensor, head: Tensor) -> Tensor:
-        """Divergence `[K, R, 2]` of the lagging copy from the policy with outputs `head`, differentiable."""
-        parts: Tensor = seedwise(
-            lambda old, new: kl_parts(split(old), split(new)), self._lagging.head(state), head
-        )
-        return parts
-
-    def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:  # noqa: ARG002
-        """Trust region of the policy around its lagging copy, differentiable in the policy's parameters."""
-        assert posterior.kl is not None
-        return self.region.loss(posterior.kl)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from virel_deep.agent.interfaces import Agent
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.data.moments import Scaling
 from virel_deep.data.replay import held_out
 from virel_deep.networks.perceptron import Floats
@@ -24,7 +24,7 @@ class Acting:
         copies: environment copies of each seed, E.
     """
 
-    def __init__(self, agent: Agent, runs: Sequence[SeedRun], copies: int) -> None:
+    def __init__(self, agent: StackedAgent, runs: Sequence[SeedRun], copies: int) -> None:
         """Allocate rows and random numbers."""
         self._agent, self._runs = agent, runs
         self._rows = np.zeros((len(runs), copies, agent.columns.width), np.float32)

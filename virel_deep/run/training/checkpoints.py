@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from virel_common.errors import InputError, require
-from virel_deep.agent.interfaces import Agent
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
@@ -57,7 +57,7 @@ def require_unbegun(run: Path, seed: int) -> None:
     require(begun is None, "seed", str(begun), rule)
 
 
-def save_seed(run: SeedRun, agent: Agent, replay: Replay, k: int, step: int) -> None:
+def save_seed(run: SeedRun, agent: StackedAgent, replay: Replay, k: int, step: int) -> None:
     """Write a checkpoint of a seed, whose place in agent and replay is k."""
     new = replay.since(k, run.rows_saved).cpu().numpy()
     rows = Rows(replay.added - len(new), new, run.config.kept)
@@ -66,7 +66,9 @@ def save_seed(run: SeedRun, agent: Agent, replay: Replay, k: int, step: int) -> 
     run.rows_saved = replay.added
 
 
-def restore_seed(run: SeedRun, agent: Agent, replay: Replay, k: int, loaded: Loaded) -> SeedFailure | None:
+def restore_seed(
+    run: SeedRun, agent: StackedAgent, replay: Replay, k: int, loaded: Loaded
+) -> SeedFailure | None:
     """Restore a seed at place k from its checkpoint, its rows chunk by chunk; return why it can't go on.
 
     What a kill left in the seed's folder is removed.
@@ -85,7 +87,7 @@ def restore_seed(run: SeedRun, agent: Agent, replay: Replay, k: int, loaded: Loa
     return failure
 
 
-def mark_cuts(run: SeedRun, agent: Agent, replay: Replay, k: int) -> None:
+def mark_cuts(run: SeedRun, agent: StackedAgent, replay: Replay, k: int) -> None:
     """Mark rows of a seed that end an episode given up, so that no window of rows reads across."""
     column, end = agent.columns.truncated, replay.added
     if column is None:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
-from virel_deep.agent.interfaces import Agent, Own
+from virel_deep.agent.interfaces import Own
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.axes.interfaces import Noise
 from virel_deep.data.minibatches import READ
 from virel_deep.data.moments import Scaling
@@ -36,7 +37,9 @@ class Learning:
         config: configuration of the run.
     """
 
-    def __init__(self, agent: Agent, replay: Replay, runs: Sequence[SeedRun], config: RunConfig) -> None:
+    def __init__(
+        self, agent: StackedAgent, replay: Replay, runs: Sequence[SeedRun], config: RunConfig
+    ) -> None:
         """Allocate minibatch and random numbers, and prepare the update that reads them."""
         self._agent, self._replay, self._runs, self._config = agent, replay, runs, config
         self._device = torch.device(config.device)

@@ -1,6 +1,5 @@
 """One seed of a run, apart from the shared agent: environments, random generators and log."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError
-from virel_common.files import remove_temporary, write_atomically
+from virel_common.files import remove_temporary, write_json
 from virel_common.terminal import say
 from virel_deep.data.environments import Episode, SeedEnvs, Transition
 from virel_deep.data.guarded import EnvironmentFailure
@@ -183,7 +182,7 @@ class SeedRun:
         if self.evaluations.stops:
             document["stopped"] = self.evaluations.rule
             self.log.write(step, "event", {"what": "stopped", "detail": self.evaluations.rule})
-        write_atomically(self.folder / "done.json", (json.dumps(document) + "\n").encode())
+        write_json(self.folder / "done.json", document)
 
     def state(self) -> dict[str, Any]:
         """State of a seed's environments, generators and counters for a checkpoint."""

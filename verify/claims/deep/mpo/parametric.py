@@ -131,12 +131,13 @@ def _deep_parts(program: Program, table: Array, perturb: float) -> tuple[Any, An
     """Posterior with policy logits `table`, its old copy as the prior, and the objective."""
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior.categorical import Categorical  # noqa: PLC0415
-    from virel_deep.axes.prior.categorical import Previous  # noqa: PLC0415
+    from virel_deep.axes.prior.categorical import Lagging  # noqa: PLC0415
+    from virel_deep.axes.prior.previous import Previous  # noqa: PLC0415
     from virel_deep.design.discrete import PreviousCategorical  # noqa: PLC0415
 
     more = 1 + 0.1 * perturb
     bounded = {"trust": 1.0, "price": program.price * more} if program.price > 0 else {}
-    prior = Previous(PreviousCategorical(**bounded), table_network(np.log(program.old)))
+    prior = Previous(PreviousCategorical(**bounded), Lagging(table_network(np.log(program.old))))
     objective = Objective(no_values, prior, tensor([program.alpha * more]))
     return Categorical(table_network(table)), prior, objective
 
