@@ -14,6 +14,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from virel_common.errors import InputError, shown
 
+LOCK = ".lock"
+"""Empty file by which a process locks the folder that it is in."""
+
 TEMPORARY = ".tmp-"
 """Prefix of every temporary name. A file found under such a name was left by a killed process."""
 
@@ -161,14 +164,24 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def lock_folder(folder: Path) -> int | None:
+def lock_folder(folder: Path, *, wait: bool = False) -> int | None:
     """Lock a folder against other processes; return the handle, or None if another process holds it.
 
-    The lock ends when the handle is closed, or with this process, however it ends; it leaves no file.
+    The lock ends when the handle is closed, or with this process, however it ends. It is one of the file
+    `LOCK` in the folder, which stays there: NFS passes locks of files on to other machines, those of folders
+    not.
+
+    Args:
+        folder: the folder, in which files can be made.
+        wait: whether to wait until nobody else holds the lock.
+
+    Raises:
+        StorageError: the file can't be made.
     """
-    handle = os.open(folder, os.O_RDONLY)
+    with storing(folder):
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         return None

@@ -14,6 +14,10 @@ from types import FrameType
 
 WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """Signals of schedulers and of terminals that close."""
+STOP_CHILD = signal.SIGUSR1
+"""Signal by which a parent asks its children to save and stop, one of those that may come twice.
+
+A scheduler's signal to the whole group reaches the children directly, and once more through the parent."""
 PATIENCE, AGAIN = 10.0, 0.05
 """Seconds that a signal is held back at most during an import, and until it is tried again."""
 IMPORTS = "<frozen importlib._bootstrap>"

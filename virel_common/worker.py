@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from virel_common.errors import InputError
-from virel_common.signals import signal_when_parent_dies
+from virel_common.signals import STOP_CHILD, signal_when_parent_dies
 
 LIVES = 3
 """Processes that a job may use up: a job whose process dies, or that is stopped, this often is given up."""
 GRACE = 60.0
-"""Seconds between SIGTERM and SIGKILL for a job that is no longer wanted: a training saves in this time."""
+"""Seconds between `STOP_CHILD` and SIGKILL for a job that is not wanted: a training saves in this time."""
 POLL = 0.2
 """Seconds between two looks whether a running job is still wanted."""
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR", "NUMBA")
@@ -60,7 +60,7 @@ class Worker:
     """Context manager around a worker process, which is started when first needed and restarted if it dies.
 
     The process ends with the thread that started it, even if that is killed (on Linux).
-    On leaving the block it gets SIGTERM, and SIGKILL if it is still there after `GRACE` seconds.
+    On leaving the block it gets `STOP_CHILD`, and SIGKILL if it is still there after `GRACE` seconds.
 
     Args:
         wanted: whether the result of the running job is still wanted; looked at every `POLL` seconds.
@@ -117,13 +117,13 @@ class Worker:
         return ours
 
     def stop(self) -> int | None:
-        """End the worker process, if there is one, by SIGTERM or else SIGKILL; return its exit status."""
+        """End the worker process, if any, by `STOP_CHILD` or else SIGKILL; return its exit status."""
         if self._process is None or self._connection is None:
             return None
         process, self._process = self._process, None
         self._connection.close()
         self._connection = None
-        process.terminate()
+        process.send_signal(STOP_CHILD)
         with suppress(subprocess.TimeoutExpired):
             return process.wait(GRACE)
         process.kill()

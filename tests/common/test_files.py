@@ -13,6 +13,7 @@ from tests.support.stored_run import Interrupted, listing
 from virel_common import files
 from virel_common.errors import InputError
 from virel_common.files import (
+    LOCK,
     Stamp,
     StorageError,
     atomic_file,
@@ -164,7 +165,7 @@ def test_one_process_at_a_time_holds_a_folder_and_a_kill_frees_it(tmp_path):
     assert handle is not None
     assert lock_folder(tmp_path) is None
     os.close(handle)
-    assert listing(tmp_path) == []
+    assert listing(tmp_path) == [LOCK]
 
 
 def test_an_object_is_found_or_there_is_no_file(tmp_path):

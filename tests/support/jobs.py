@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 
+from virel_common.signals import STOP_CHILD
+
 
 def place(x, seconds=0.0):
     """What the job got; its process, folder and number of numerical threads; the parent of its process."""
@@ -31,9 +33,9 @@ def returns_a_function():
 
 
 def saves_when_asked(path):
-    """Run until SIGTERM comes, as a training does, then save."""
+    """Run until `STOP_CHILD` comes, as a training does, then save."""
     stopped = []
-    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    signal.signal(STOP_CHILD, lambda *_: stopped.append(1))
     Path(f"{path}.started").write_text(str(os.getpid()))
     while not stopped:
         time.sleep(0.05)
@@ -43,7 +45,7 @@ def saves_when_asked(path):
 
 def never_stops(path):
     """Run until SIGKILL comes."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(STOP_CHILD, signal.SIG_IGN)
     Path(f"{path}.started").write_text(str(os.getpid()))
     while True:
         time.sleep(1)

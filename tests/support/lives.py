@@ -67,4 +67,6 @@ def trains(run):
         raise RuntimeError("not enough memory\nfor all of this")
     if "stops" in run.name:
         raise Stopped("by a signal")
+    if "fails" in run.name:
+        (run / "log.txt").write_text("this is why\n")
     return 1 if "fails" in run.name else 0

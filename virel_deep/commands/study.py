@@ -135,14 +135,14 @@ def _here(
         The overall exit status, and the jobs that could not start.
     """
     from virel_deep.study.display import Display  # noqa: PLC0415
-    from virel_deep.study.runner import Jobs, failed_names  # noqa: PLC0415
+    from virel_deep.study.runner import LOG, Jobs  # noqa: PLC0415
 
     running = Jobs(work, slots, lambda job: job_state(out, study, job).waits_for is None)
     done = len(jobs) - len(work)
     with Display(len(jobs), done, lambda job: job_state(out, study, job)) as shown:
         status = running.run(shown)
-    for name in failed_names(running.statuses):
-        say(f"virel study: {name} failed, see {out / 'jobs' / name / 'log.txt'}")
+    for name, why in running.failures.items():
+        say(f"virel study: {name} failed, see {out / 'jobs' / name / LOG}: {why}")
     return status, [job for job, _ in running.waiting]
 
 

@@ -1,8 +1,10 @@
 """Jobs of a study on a cluster: those that wait for priors in later rounds; one that fails stops no other."""
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from virel_common.engine import Engine
@@ -12,7 +14,7 @@ from virel_common.terminal import DONE, FAILED, INTERRUPTED, say
 from virel_common.worker import Stopped
 from virel_deep.study.jobs import Job
 from virel_deep.study.plan import Study
-from virel_deep.study.runner import LOG
+from virel_deep.study.runner import LOG, last_line
 from virel_deep.study.state import job_state
 
 Work = list[tuple[Job, Path]]
@@ -52,7 +54,8 @@ def _round(engine: Engine, work: Work, slots: int) -> Sequence[int]:
     runs = [(run.resolve(),) for _, run in work]
     with closing(ended_jobs(train_to_the_end, runs, engine=engine, jobs=min(slots, len(runs)))) as ended:
         for one in ended:
-            (job, run), (status, what) = work[one.number], _status(one)
+            job, run = work[one.number]
+            status, what = _status(one, run / LOG)
             statuses.append(status)
             say(f"{len(statuses)} of {len(work)} jobs ended: {job.name} {what}")
             if one.error is not None:
@@ -68,20 +71,44 @@ def train_to_the_end(run: Path) -> int:
     """
     from virel_deep.study.worker import train_job  # noqa: PLC0415
 
-    status = train_job(run)
+    with saying_into(run / LOG):
+        status = train_job(run)
     if status == INTERRUPTED:
         raise Stopped(f"a signal stopped {run.name}")
     return status
 
 
-def _status(one: Ended) -> tuple[int, str]:
+@contextmanager
+def saying_into(log: Path) -> Iterator[None]:
+    """Append what this process says on stdout and stderr in the block to a file, if that can be written."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            file = stack.enter_context(log.open("ab"))
+            for number in (1, 2):
+                kept = os.dup(number)
+                stack.callback(os.close, kept)
+                stack.callback(_direct, number, kept)
+                _direct(number, file.fileno())
+        yield
+
+
+def _direct(number: int, target: int) -> None:
+    """Make a file descriptor another name of `target`, once what was written before is out."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(target, number)
+
+
+def _status(one: Ended, log: Path) -> tuple[int, str]:
     """Exit status of a job that has ended, and what happened to it, in words."""
     if isinstance(one.error, Stopped):
         return INTERRUPTED, f"was stopped: {one.error}"
     if one.error is not None:
         reason = next(iter(str(one.error).splitlines()), "")
         return FAILED, f"failed: {type(one.error).__name__}: {reason}"
-    return one.result, "is finished" if one.result == DONE else "failed"
+    if one.result == DONE:
+        return DONE, "is finished"
+    return one.result, f"failed, see {log}: {last_line(log) or 'it says nothing'}"
 
 
 def _keep_traceback(run: Path, error: BaseException) -> None:

@@ -9,15 +9,11 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from virel_common.signals import WARNINGS, heard, signal_when_parent_dies
+from virel_common.signals import STOP_CHILD, WARNINGS, heard, signal_when_parent_dies
 
 KILL_TWICE = (signal.SIGINT, signal.SIGTERM)
 """Signals of impatient people: the first one saves and stops, a second one kills."""
 STOP = (*KILL_TWICE, *WARNINGS)
-STOP_CHILD = signal.SIGUSR1
-"""Signal by which the parent asks its children to stop, one of those that may come twice.
-
-A scheduler's signal to the whole group reaches the children directly, and once more through the parent."""
 
 
 @contextmanager

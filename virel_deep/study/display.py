@@ -1,7 +1,8 @@
 """Progress display of `virel study run`: a live table on a terminal, one line per minute elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from virel_common.errors import InputError
 from virel_common.terminal import say
 from virel_deep.study.jobs import Job
 from virel_deep.study.runner import Jobs
@@ -65,11 +67,17 @@ class Display:
         if now - self._looked < (LOOK_SECONDS if self.console.is_terminal else PLAIN_SECONDS):
             return
         self._looked = now
-        states = [self._state(one.job) for one in jobs.running]
+        states = list(self._readable(jobs))
         if self.console.is_terminal:
             self._live.update(self._table(jobs, states), refresh=True)
         else:
             say(f"{self._summary(jobs)}: {', '.join(map(self._line, states)) or 'none runs'}")
+
+    def _readable(self, jobs: Jobs) -> Iterator[JobState]:
+        """States of the running jobs; of one whose files are damaged, its end tells."""
+        for one in jobs.running:
+            with suppress(InputError):
+                yield self._state(one.job)
 
     def _summary(self, jobs: Jobs) -> str:
         done = self._finished + len(jobs.statuses)

@@ -1,6 +1,5 @@
 """Record of a study's plan, written before the first run, and of every later change with its reason."""
 
-import fcntl
 import json
 import os
 import tomllib
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from virel_common.errors import InputError, require
-from virel_common.files import storing, write_atomically
+from virel_common.files import lock_folder, storing, write_atomically
 from virel_deep.design.run import Precision
 from virel_deep.study.jobs import check_continues, check_prior_stays, job_config, job_folder, jobs_of
 from virel_deep.study.plan import Study, canonical, identity, parse_study
@@ -233,9 +232,9 @@ def _held(out: Path) -> Iterator[None]:
     """
     with storing(out):
         out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out, os.O_RDONLY)
+    handle = lock_folder(out, wait=True)
+    assert handle is not None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -1,5 +1,6 @@
 """`virel study run` on an engine, with processes of this machine in its place: failures, stops, counts."""
 
+import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -48,7 +49,7 @@ def test_a_job_that_dies_or_raises_is_named_and_the_others_are_continued_to_thei
     assert "2 of 5 jobs ended: one is finished\n" in said
     assert "3 of 5 jobs ended: raises failed: RuntimeError: not enough memory\n" in said
     assert "4 of 5 jobs ended: two is finished\n" in said
-    assert "5 of 5 jobs ended: fails failed\n" in said
+    assert f"5 of 5 jobs ended: fails failed, see {tmp_path}/fails/log.txt: this is why\n" in said
     assert "in trains" in (tmp_path / "raises" / "log.txt").read_text()
     assert not (tmp_path / "one" / "log.txt").exists()
 
@@ -74,6 +75,36 @@ def test_a_training_that_saves_and_stops_is_no_result(tmp_path, monkeypatch):
     with pytest.raises(Stopped, match="a signal stopped a"):
         study_cluster.train_to_the_end(tmp_path / "a")
     assert study_cluster.train_to_the_end(tmp_path / "b") == FAILED
+
+
+SAYS = """
+import os, sys
+from pathlib import Path
+from virel_common.terminal import say
+from virel_deep.commands.study_cluster import train_to_the_end
+from virel_deep.study import worker
+
+def train(run):
+    say("it is damaged")
+    os.write(1, b"by a library\\n")
+    return 1
+
+worker.train_job = train
+say("before")
+for run in sys.argv[1:]:
+    assert train_to_the_end(Path(run)) == 1
+say("after")
+"""
+
+
+def test_what_a_training_says_stands_in_the_log_of_its_run_and_nowhere_else(tmp_path):
+    command = [sys.executable, "-c", SAYS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "before\nafter\n")
+    assert (tmp_path / "log.txt").read_text() == "it is damaged\nby a library\n"
+    command[-1] = str(tmp_path / "nowhere")  # no log can be written there
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("by a library\n", "before\nit is damaged\nafter\n")
 
 
 # --- the command

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
 from tests.support.stored_run import said
+from virel_common.files import LOCK
 from virel_common.signals import WARNINGS
 from virel_common.terminal import DONE, FAILED, INTERRUPTED
 from virel_deep.data import presence
@@ -341,7 +342,7 @@ def test_a_folder_that_became_read_only_is_one_line_and_stays_as_it_is(tmp_path,
     monkeypatch.setattr("virel_deep.run.training.seed.remove_temporary", read_only)
     assert bundle(tmp_path, config) == FAILED
     assert capsys.readouterr().err == f"virel train: {tmp_path / 'seed-0'}: Read-only file system\n"
-    assert list((tmp_path / "seed-0").iterdir()) == []
+    assert [path.name for path in (tmp_path / "seed-0").iterdir()] == [LOCK]
 
 
 def test_a_seed_of_another_process_is_one_line(tmp_path, capsys):

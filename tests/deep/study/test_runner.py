@@ -128,11 +128,21 @@ def children(pid):
     return list(map(int, path.read_text().split())) if path.exists() else []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGUSR1, marks=pytest.mark.long)])
-def test_a_signal_saves_where_the_jobs_are_and_says_how_to_continue(study, number):
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [
+        (signal.SIGINT, False),
+        (signal.SIGTERM, True),
+        pytest.param(signal.SIGUSR1, False, marks=pytest.mark.long),
+    ],
+)
+def test_a_signal_saves_where_the_jobs_are_and_says_how_to_continue(study, number, to_all):
+    """To all processes it comes from systemd and from schedulers that end a control group."""
     slowed(study)
     process = begin(study, "out", "--jobs", "2")
     wait_for(lambda: saved(study / "out", jobs=2))  # one that still imports has nothing to save
+    for worker in children(process.pid) if to_all else ():
+        os.kill(worker, number)
     os.killpg(process.pid, number)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130, said
@@ -162,7 +172,7 @@ def test_workers_save_and_stop_when_their_parent_is_killed(study):
 
 
 @pytest.mark.parametrize("steps", [None, STEPS - 1, STEPS])
-def test_a_job_is_complete_if_its_folder_says_so_and_not_by_its_exit_status_alone(study, capsys, steps):
+def test_a_job_is_complete_if_its_folder_says_so_and_not_by_its_exit_status_alone(study, steps):
     plan = parse_study(TEXT, "study.toml")
     job, _ = jobs_of(plan)
     run = prepare(study / "out", plan, job, "highest")
@@ -171,9 +181,10 @@ def test_a_job_is_complete_if_its_folder_says_so_and_not_by_its_exit_status_alon
         if steps is not None:
             (seed_folder(run, seed) / "done.json").write_text(f'{{"step": {steps if seed else STEPS}}}')
     ended = _Running(job, run, SimpleNamespace(returncode=0))
-    assert Jobs([], 1)._status(ended) == (DONE if steps == STEPS else FAILED)
-    line = f"virel study: the process of {job.name} ended with status 0; a new run continues it\n"
-    assert capsys.readouterr().err == ("" if steps == STEPS else line)
+    jobs, whole = Jobs([], 1), steps == STEPS
+    assert jobs._status(ended) == (DONE if whole else FAILED)
+    why = "its process ended with status 0; a new run continues it"
+    assert jobs.failures == ({} if whole else {job.name: why})
 
 
 def test_a_job_survives_environments_that_end_their_process(study, monkeypatch):
@@ -216,7 +227,9 @@ def test_a_job_that_cannot_run_does_not_stop_the_others(study):
         path.write_text("{")
     said = finish(study, "out", status=1)
     assert f"virel study: {JOBS[0]} failed, see out/jobs/{JOBS[0]}/log.txt" in said
-    assert "seed-0" in (broken / "log.txt").read_text()
+    log = (broken / "log.txt").read_text()
+    assert "seed-0" in log
+    assert f"log.txt: {log.splitlines()[-1]}\n" in said
     assert (study / "out/jobs" / JOBS[1] / "seed-1/done.json").exists()
 
 
