@@ -58,6 +58,8 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
         check_writable(config.out)
     if config.certify is not None:
         check_writable(config.certify, suffix=".json", name="certify")
+        if certifier is None:
+            raise InputError("`certify` needs the package verify; use the command `virel solve`")
     mdp, asked = load(config)
     if config.objective != DISCOUNTED:
         return run_undiscounted(config, mdp, asked)
@@ -190,10 +192,8 @@ def certify(
 
     `certifier` is passed in by a layer above this package.
     """
-    if config.certify is None:
+    if config.certify is None or certifier is None:
         return
-    if certifier is None:
-        raise InputError("`certify` needs the package verify; use the command `virel solve`")
     with refusing_a_full_disk(config.certify, name="certify"):
         delta = certifier(
             mdp, solution.policy, solution.value, path=config.certify, name=config.mdp, sense=sense

@@ -34,7 +34,7 @@ from virel_common.errors import InputError
 from virel_common.files import write_atomically
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import WARM_UP, CapturedUpdate, cuda_graph
-from virel_deep.agent.interfaces import Agent
+from virel_deep.agent.stacked import StackedAgent
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.presets import algorithm
 from virel_deep.run.folder import write_config
@@ -148,7 +148,7 @@ def _trained(of: Algorithm, device: torch.device, dtype: torch.dtype, updates: i
     }
 
 
-def _agent(of: Algorithm, device: torch.device, seeds: int) -> Agent:
+def _agent(of: Algorithm, device: torch.device, seeds: int) -> StackedAgent:
     generators = [generator(seed, "weights") for seed in range(seeds)]
     return make_agent(of, OBSERVATION, ACTION, generators, device=device)
 

@@ -198,6 +198,14 @@ def test_an_output_that_cannot_be_written_is_found_before_solving(puterman, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_without_the_package_verify_a_certificate_is_refused_before_any_work(
+    puterman, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("virel_theory.cli.load", lambda _: pytest.fail("the MDP was read"))
+    assert main_solve([puterman, "--certify", str(tmp_path / "o.json")]) == 2
+    assert "`certify` needs the package verify" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 @pytest.mark.parametrize(("option", "name"), [("--out", "o.npz"), ("--certify", "o.json")])
 def test_a_disk_that_fills_up_is_one_line_and_leaves_no_file(
