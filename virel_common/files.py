@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 from virel_common.errors import InputError, shown
 
 LOCK = ".lock"
-"""Empty file by which a process locks the folder that it is in."""
+"""Name of an empty file by which a process locks the folder that it is in, on all machines."""
 
 TEMPORARY = ".tmp-"
 """Prefix of every temporary name. A file found under such a name was left by a killed process."""
@@ -164,24 +164,32 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def lock_folder(folder: Path, *, wait: bool = False) -> int | None:
-    """Lock a folder against other processes; return the handle, or None if another process holds it.
+def lock_folder(folder: Path) -> int | None:
+    """Lock a folder against other processes of this machine, as `lock_file` does; it leaves no file."""
+    return _locked(os.open(folder, os.O_RDONLY), fcntl.LOCK_NB)
 
-    The lock ends when the handle is closed, or with this process, however it ends. It is one of the file
-    `LOCK` in the folder, which stays there: NFS passes locks of files on to other machines, those of folders
-    not.
+
+def lock_file(path: Path, *, wait: bool = False) -> int | None:
+    """Lock a file, made if missing; return the handle, or None if another process holds the lock.
+
+    The lock ends when the handle is closed, or with this process, however it ends; the file stays. NFS passes
+    locks of files on to other machines, those of folders not.
 
     Args:
-        folder: the folder, in which files can be made.
+        path: the file.
         wait: whether to wait until nobody else holds the lock.
 
     Raises:
         StorageError: the file can't be made.
     """
-    with storing(folder):
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    with storing(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    return _locked(handle, 0 if wait else fcntl.LOCK_NB)
+
+
+def _locked(handle: int, how: int) -> int | None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | how)
     except BlockingIOError:
         os.close(handle)
         return None

@@ -129,15 +129,15 @@ def parity(of: Algorithm, device: torch.device, *, updates: int) -> dict[str, di
 
 def _trained(of: Algorithm, device: torch.device, dtype: torch.dtype, updates: int) -> dict[str, Tensor]:
     """Parameters of every network of one seed after some updates, on the CPU in float64."""
-    source = _agent(of, torch.device("cpu"), 1)
+    source = agent_of(of, torch.device("cpu"), 1)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        agent = _agent(of, device, 1)
+        agent = agent_of(of, device, 1)
         agent.load_seed_state(0, source.seed_state(0))
         rng = torch.Generator().manual_seed(0)
         for _ in range(updates):
-            batch, noise = (x.to(device, dtype) for x in _data(of, 1, rng))
+            batch, noise = (x.to(device, dtype) for x in data_of(of, 1, rng))
             agent.update(batch, {"action": noise})
     finally:
         torch.set_default_dtype(before)
@@ -148,12 +148,13 @@ def _trained(of: Algorithm, device: torch.device, dtype: torch.dtype, updates: i
     }
 
 
-def _agent(of: Algorithm, device: torch.device, seeds: int) -> StackedAgent:
+def agent_of(of: Algorithm, device: torch.device, seeds: int, *, general: bool = False) -> StackedAgent:
+    """Agents of some seeds for `ENV`; gradients by autograd if `general`."""
     generators = [generator(seed, "weights") for seed in range(seeds)]
-    return make_agent(of, OBSERVATION, ACTION, generators, device=device)
+    return make_agent(of, OBSERVATION, ACTION, generators, device=device, general=general)
 
 
-def _data(of: Algorithm, seeds: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def data_of(of: Algorithm, seeds: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Minibatches of random rows, none terminated, and the noise of their actions, in float32."""
     size, width = of.data.batch, 2 * OBSERVATION + ACTION + 2
     shapes = ((seeds, size, width), (seeds, 2 * size, ACTION))
@@ -178,8 +179,8 @@ class Launches(TorchDispatchMode):
 
 def speed(of: Algorithm, device: torch.device, seeds: int, *, seconds: float) -> dict[str, float]:
     """Updates per second of stacked seeds, all together, and the same for launches of the smallest kernel."""
-    agent = _agent(of, device, seeds)
-    batch, noise = (x.to(device) for x in _data(of, seeds, torch.Generator().manual_seed(0)))
+    agent = agent_of(of, device, seeds)
+    batch, noise = (x.to(device) for x in data_of(of, seeds, torch.Generator().manual_seed(0)))
     capture = cuda_graph if device.type == "cuda" else None
     update = CapturedUpdate(agent, batch, {"action": noise}, None, capture=capture)
     with Launches() as launches:

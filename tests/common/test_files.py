@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -19,7 +20,7 @@ from virel_common.files import (
     atomic_file,
     check_stamp,
     find_object,
-    lock_folder,
+    lock_file,
     read_checked,
     read_object,
     remove_temporary,
@@ -151,21 +152,36 @@ def test_reading_and_checking_in_blocks_find_the_same_damage(monkeypatch, tmp_pa
         assert isinstance(caught.value.__cause__, OSError)  # not damage: it can't be read now
 
 
-def test_one_process_at_a_time_holds_a_folder_and_a_kill_frees_it(tmp_path):
+@pytest.mark.parametrize(("lock", "rest"), [("lock_folder", []), ("lock_file", [LOCK])])
+def test_one_process_at_a_time_holds_a_lock_and_a_kill_frees_it(tmp_path, lock, rest):
+    take, path = getattr(files, lock), tmp_path / LOCK if lock == "lock_file" else tmp_path
     script = (
-        "import sys, time; from pathlib import Path; from virel_common.files import lock_folder\n"
-        "print(lock_folder(Path(sys.argv[1])) is not None, flush=True); time.sleep(60)\n"
+        f"import sys, time; from pathlib import Path; from virel_common.files import {lock} as take\n"
+        "print(take(Path(sys.argv[1])) is not None, flush=True); time.sleep(60)\n"
     )
-    command = [sys.executable, "-c", script, str(tmp_path)]
+    command = [sys.executable, "-c", script, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "True\n"
-        assert lock_folder(tmp_path) is None
+        assert take(path) is None
         process.kill()
-    handle = lock_folder(tmp_path)
+    handle = take(path)
     assert handle is not None
-    assert lock_folder(tmp_path) is None
+    assert take(path) is None
     os.close(handle)
-    assert listing(tmp_path) == [LOCK]
+    assert listing(tmp_path) == rest
+
+
+def test_a_lock_may_be_waited_for(tmp_path):
+    handle = lock_file(tmp_path / LOCK)
+    threading.Timer(0.3, os.close, [handle]).start()
+    again = lock_file(tmp_path / LOCK, wait=True)
+    assert again is not None
+    os.close(again)
+
+
+def test_a_lock_that_cannot_be_made_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"can't write .*/none/\.lock"):
+        lock_file(tmp_path / "none" / LOCK)
 
 
 def test_an_object_is_found_or_there_is_no_file(tmp_path):

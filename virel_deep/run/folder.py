@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError, require
-from virel_common.files import lock_folder, read_object, storing, write_json
+from virel_common.files import LOCK, lock_file, read_object, storing, write_json
 from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import RunConfig, from_json, to_json
 from virel_deep.versions import run_versions
@@ -35,7 +35,7 @@ def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
             folder = seed_folder(run, seed)
             with storing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            handle = lock_folder(folder)
+            handle = lock_file(folder / LOCK)
             if handle is None:
                 raise InputError(f"{folder}: another process trains this seed; wait for it, or stop it")
             held.callback(os.close, handle)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from virel_common.errors import InputError, require
-from virel_common.files import lock_folder, storing, write_atomically
+from virel_common.files import LOCK, lock_file, storing, write_atomically
 from virel_deep.design.run import Precision
 from virel_deep.study.jobs import check_continues, check_prior_stays, job_config, job_folder, jobs_of
 from virel_deep.study.plan import Study, canonical, identity, parse_study
@@ -232,7 +232,7 @@ def _held(out: Path) -> Iterator[None]:
     """
     with storing(out):
         out.mkdir(parents=True, exist_ok=True)
-    handle = lock_folder(out, wait=True)
+    handle = lock_file(out / LOCK, wait=True)
     assert handle is not None
     try:
         yield
