@@ -53,7 +53,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         not held,
         "out",
         str(run),
-        "must not hold a run (continue that one with --resume, or choose another folder)",
+        "must not hold a run (continue that one with --resume, in Python `resume`, or choose another folder)",
     )
     if prior is not None:
         write_prior(run, prior)

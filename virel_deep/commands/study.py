@@ -89,7 +89,7 @@ def _start(options: RunOptions) -> int:
     known = options.job is None or 0 <= options.job < len(jobs)
     require(known, "job", options.job, f"must be from 0 to {len(jobs) - 1}, as `virel study plan` lists them")
     engine = None if options.engine is None else parse_engine(options.engine)
-    slots = options.jobs or available_cpus()
+    slots = options.jobs or max(1, available_cpus() // study.run.get("threads", 1))
     if engine is not None:
         require(options.job is None, "job", options.job, "must not be given with --engine")
         require_reachable(engine)

@@ -37,7 +37,8 @@ class RunOptions:
     out: Path | None = None
     """Folder of the study's plan, runs and report; default out/study/NAME for a study file NAME.toml."""
     jobs: int | None = None
-    """Number of jobs that run at a time, each in its own process; default one per usable CPU core."""
+    """Number of jobs that run at a time, each in its own process; default one per usable CPU core, or as many
+    as the cores give the study's `threads` to."""
     engine: str | None = None
     """Cluster that runs the jobs: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
     this machine. --out must be on a file system that its machines share (docs/guide/clusters.md)."""

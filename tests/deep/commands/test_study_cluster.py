@@ -161,12 +161,16 @@ def test_a_ray_of_its_own_runs_as_many_jobs_at_a_time_as_this_machine_would(monk
     assert started == [slots, slots]
 
 
-@pytest.mark.usefixtures("folder", "many_cpus")
-def test_without_an_engine_no_more_jobs_start_than_the_control_group_has_cpus(monkeypatch):
+@pytest.mark.usefixtures("many_cpus")
+@pytest.mark.parametrize(("threads", "jobs"), [(1, 2), (2, 1), (3, 1)])
+def test_without_an_engine_no_more_jobs_start_than_the_control_group_has_cpus(
+    monkeypatch, folder, threads, jobs
+):
+    (folder / "study.toml").write_text(TWO_ARMS + f"[run]\nthreads = {threads}\n")
     slots = []
     monkeypatch.setattr(study, "_here", lambda *arguments: (slots.append(arguments[-1]), (130, []))[1])
     assert study.main_study(["run", "study.toml"]) == INTERRUPTED
-    assert slots == [2]
+    assert slots == [jobs]
 
 
 def test_one_job_that_is_finished_has_the_exit_status_of_its_first_run(folder, capsys):

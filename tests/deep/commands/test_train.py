@@ -129,7 +129,9 @@ def run(tmp_path, capsys):
 def test_a_run_is_not_overwritten(run, capsys):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     said = refused(arguments(run, preset="td3"), capsys)
-    rule = "must not hold a run (continue that one with --resume, or choose another folder)"
+    rule = (
+        "must not hold a run (continue that one with --resume, in Python `resume`, or choose another folder)"
+    )
     assert said == f"`out` {rule}; found {str(run)!r}"
     (run / "config.json").unlink()  # even then: what it holds would be mixed
     assert "must not hold a run" in refused(arguments(run), capsys)

@@ -53,7 +53,7 @@ def assert_same_bits(together, alone):
 
 
 @pytest.mark.parametrize("precision", ["stacked", "compiled"])
-@pytest.mark.parametrize("sizes", [(8, 8), (24, 16), (64, 64)], ids=str)
+@pytest.mark.parametrize("sizes", [pytest.param((8, 8), marks=pytest.mark.long), (24, 16), (64, 64)], ids=str)
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
 @pytest.mark.parametrize("preset", ["beta", "sac", "td3"])
 def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes, precision):

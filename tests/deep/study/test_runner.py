@@ -131,7 +131,7 @@ def children(pid):
 @pytest.mark.parametrize(
     ("number", "to_all"),
     [
-        (signal.SIGINT, False),
+        pytest.param(signal.SIGINT, False, marks=pytest.mark.long),
         (signal.SIGTERM, True),
         pytest.param(signal.SIGUSR1, False, marks=pytest.mark.long),
     ],
