@@ -16,7 +16,7 @@ DOCS := .[dev,deep,export,docs]
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants docs dist lint format clean
+.PHONY: help verify deep test style test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants docs dist lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,8 +36,9 @@ WORKERS := --numprocesses 2
 # Where this is set, each of the hundreds of processes that tests start would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-test: lint  ## all of `make lint`, then tests
-	@$(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS)
+# Types are checked beside the tests, which leave a core idle while they are collected.
+test: style  ## all of `make lint`, and tests
+	@$(BIN)/mypy & types=$$!; $(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS); tests=$$?; wait $$types && exit $$tests
 
 test-long: export OMP_NUM_THREADS = 1
 test-long: export OPENBLAS_NUM_THREADS = 1
@@ -94,11 +95,13 @@ dist: $(VENV)/.stamp-dev  ## build sdist and wheel, and try the wheel in an empt
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 
-lint: $(VENV)/.stamp-dev  ## format check, lint, order of imports, types
+lint: style  ## format check, lint, order of imports, types
+	@$(BIN)/mypy
+
+style: $(VENV)/.stamp-dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/lint-imports --no-cache --no-logo
-	@$(BIN)/mypy
 
 format: $(VENV)/.stamp-dev  ## format the code and apply the safe lint fixes
 	@$(BIN)/ruff format
