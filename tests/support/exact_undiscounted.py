@@ -110,7 +110,10 @@ def optimal_total(mdp, goal, sense):
 
 
 def component_gains(rows, gains, goal):
-    """Largest gain per step in each maximal end component without goals, and the signs of its rewards."""
+    """Largest gain per step in each maximal end component without goals, and the signs of its rewards.
+
+    Going round at rewards of 0 alone is waiting, which neither gains nor leaves anything open: not counted.
+    """
     recurrent = recurrent_pairs(rows, goal)
     homes = components(recurrent)
     signs = {x: {gains[h] > 0 for h in recurrent if h[0] in x and gains[h] != 0} for x in homes}
@@ -121,9 +124,10 @@ def component_gains(rows, gains, goal):
             around = closure(chain, s)
             if around <= set(policy) and all(s in closure(chain, t) for t in around):
                 used = {t: rows[t][policy[t]] for t in around}
-                gain = class_gain(around, used, {t: gains[t, policy[t]] for t in around})
-                found[next(x for x in homes if s in x)].append(gain)
-    return {x: (max(found[x]), signs[x]) for x in homes}
+                of_states = {t: gains[t, policy[t]] for t in around}
+                if any(of_states.values()):
+                    found[next(x for x in homes if s in x)].append(class_gain(around, used, of_states))
+    return {x: (max(found[x], default=fmpq(-1)), signs[x]) for x in homes}
 
 
 def recurrent_pairs(rows, goal):
