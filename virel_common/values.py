@@ -3,7 +3,6 @@
 import ast
 import inspect
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,17 +10,12 @@ from virel_common.errors import InputError, require
 
 Maker = Callable[..., Any]
 BRACKETS = ("[", "{", "(")
-ROUND = re.compile(r"[+-]?\d+[eE]\+?\d{1,2}")
-"""A whole number with a power of ten, such as 1e6."""
-LARGEST = 2.0**53
-"""Below it every whole number is a float."""
 
 
 def value_of(text: str, *, name: str) -> Any:
     """Value that a text stands for: a number, truth value, list, dictionary or quoted text, else the text.
 
-    JSON and Python literals are understood alike, so that `true` is `True` and `null` is `None`. Whole
-    numbers may have a power of ten: `1e6` is 1000000.
+    JSON and Python literals are understood alike, so that `true` is `True` and `null` is `None`.
 
     Args:
         text: what was typed after the equals sign.
@@ -31,11 +25,9 @@ def value_of(text: str, *, name: str) -> Any:
         InputError: a list or dictionary that is neither JSON nor a Python literal, or one nested too deeply.
 
     Example:
-        >>> [value_of(text, name="env_arg") for text in ("9", "false", "[1, 2]", "ice", "1e-3", "1e3")]
-        [9, False, [1, 2], 'ice', 0.001, 1000]
+        >>> [value_of(text, name="env_arg") for text in ("9", "false", "False", "[1, 2]", "ice", "1e-3")]
+        [9, False, False, [1, 2], 'ice', 0.001]
     """
-    if ROUND.fullmatch(text.strip()) and abs(float(text)) < LARGEST:
-        return int(float(text))
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)

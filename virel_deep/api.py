@@ -53,9 +53,9 @@ class TrainingStopped(RuntimeError):
         self.run, self.status = run, status
         self._failures = tuple(failures)
 
-    def __reduce__(self) -> tuple[type["TrainingStopped"], tuple[Path, int, Sequence[str]]]:
-        """Make copies by the constructor, as another process does that gets the error."""
-        return type(self), (self.run, self.status, self._failures)
+    def __reduce__(self) -> tuple[type["TrainingStopped"], tuple[Path, int, Sequence[str]], dict[str, Any]]:
+        """Make copies by the constructor, as another process does that gets the error; notes go along."""
+        return type(self), (self.run, self.status, self._failures), vars(self)
 
 
 def train(

@@ -1,6 +1,5 @@
 """Errors that hold more than a message survive the way to another process, with all that they hold."""
 
-import copy
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from virel_common.terminal import FAILED
+from virel_common.worker import pack_failure, unpack
 from virel_deep import TrainingStopped
 from virel_deep.data.making import NotMadeError
 from virel_deep.results.read import NotEvaluatedError
@@ -21,10 +21,15 @@ def unsolved(_):
     return solve(RING, throw=True, **SHORT)
 
 
+def sent(error):
+    """The error as it arrives from a worker process; one that can't be pickled would be a `RuntimeError`."""
+    return unpack(pack_failure(error))[1]
+
+
 @pytest.mark.parametrize("kind", [SolverError, SolverInterrupted])
 def test_a_solver_s_error_keeps_its_solution(kind):
     error = kind(solve(RING, **SHORT))
-    again = copy.copy(error)  # by `__reduce_ex__`, as between processes
+    again = sent(error)
     assert (type(again), str(again)) == (kind, str(error))
     assert again.solution.value.tobytes() == error.solution.value.tobytes()
 
@@ -38,7 +43,7 @@ def test_a_solver_s_error_keeps_its_solution(kind):
     ],
 )
 def test_errors_of_the_deep_package_keep_what_they_hold(error):
-    again = copy.copy(error)  # by `__reduce_ex__`, as between processes
+    again = sent(error)
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 

@@ -13,8 +13,6 @@ from virel_common.values import misread, misread_by, value_of
     ("text", "value"),
     [
         ("9", 9), ("9.0", 9.0), ("1e-3", 1e-3), ("-2", -2), ("1_000", 1000),
-        ("1e3", 1000), ("-2E+1", -20), ("1.5e3", 1500.0), ("1e16", 1e16), ("0e0", 0),
-        ("1e99", 1e99), ("e3", "e3"),
         ("true", True), ("True", True), ("false", False), ("False", False), ("null", None), ("None", None),
         ("[1, 2.5]", [1, 2.5]), ("(1, 2)", (1, 2)),
         ('{"a": [true]}', {"a": [True]}), ("{'a': [True]}", {"a": [True]}),

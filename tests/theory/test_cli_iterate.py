@@ -63,9 +63,8 @@ def test_a_goal_of_a_model_file_has_a_name_and_a_number(goal, tmp_path, capsys):
     (tmp_path / "model.lab").write_text('0="init" 1="home"\n0: 0\n2: 1\n')
     call = ["policy-iteration", str(tmp_path / "model.tra"), "--gamma", "0.5", "--goal", goal, "--steps", "1"]
     assert main_iterate(call) == 0
-    assert (
-        float(rows(capsys.readouterr().out)[0][1]) == 1
-    )  # reward 1 for entering state 2, by the second action
+    (row,) = rows(capsys.readouterr().out)
+    assert float(row[1]) == 1  # for entering state 2, by the second action
 
 
 def test_it_stops_once_the_bound_is_small_enough(files, capsys):

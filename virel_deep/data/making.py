@@ -28,9 +28,9 @@ class NotMadeError(InputError):
         self.what = what
         self._made_of = argument, env_id, what
 
-    def __reduce__(self) -> tuple[type["NotMadeError"], tuple[str, str, str]]:
-        """Make copies by the constructor, as another process does that gets the error."""
-        return type(self), self._made_of
+    def __reduce__(self) -> tuple[type["NotMadeError"], tuple[str, str, str], dict[str, Any]]:
+        """Make copies by the constructor, as another process does that gets the error; notes go along."""
+        return type(self), self._made_of, vars(self)
 
 
 WRAPPED = "give a function that returns it wrapped in gymnasium.wrappers"

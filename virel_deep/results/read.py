@@ -38,9 +38,9 @@ class NotEvaluatedError(InputError):
         self.left_out = f"{folder} is left out: {why}"
         self._made_of = folder, why, message
 
-    def __reduce__(self) -> tuple[type["NotEvaluatedError"], tuple[Path, str, str]]:
-        """Make copies by the constructor, as another process does that gets the error."""
-        return type(self), self._made_of
+    def __reduce__(self) -> tuple[type["NotEvaluatedError"], tuple[Path, str, str], dict[str, Any]]:
+        """Make copies by the constructor, as another process does that gets the error; notes go along."""
+        return type(self), self._made_of, vars(self)
 
 
 @dataclass(frozen=True, eq=False)

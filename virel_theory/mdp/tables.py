@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_common.errors import require
+from virel_common.errors import InputError, require
 from virel_theory.checks import Array, as_array, as_finite, as_float_array, as_probabilities, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 
@@ -55,7 +55,7 @@ def as_actions(policy: ArrayLike, mdp: TabularMDP, *, name: str) -> NDArray[np.i
     require(right, name, found, f"must be integers of shape [{mdp.n_states}]")
     inside = (given >= 0) & (given < mdp.n_actions)
     exists = inside & mdp.available[np.arange(mdp.n_states), np.where(inside, given, 0).astype(np.intp)]
-    state = int(np.argmin(exists))
-    found = f"action {given[state]} in state {state}"
-    require(bool(exists.all()), name, found, "must take actions that exist")
+    if not exists.all():
+        state = int(np.argmin(exists))
+        raise InputError(f"`{name}` must take actions that exist; found {given[state]} in state {state}")
     return given.astype(np.intp)

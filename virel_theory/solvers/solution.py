@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,9 +85,9 @@ class SolverError(RuntimeError):
         )
         self.solution = solution
 
-    def __reduce__(self) -> tuple[type["SolverError"], tuple[Solved]]:
-        """Make copies by the constructor, as another process does that gets the error."""
-        return type(self), (self.solution,)
+    def __reduce__(self) -> tuple[type["SolverError"], tuple[Solved], dict[str, Any]]:
+        """Make copies by the constructor, as another process does that gets the error; notes go along."""
+        return type(self), (self.solution,), vars(self)
 
 
 class SolverInterrupted(KeyboardInterrupt):
@@ -110,9 +110,9 @@ class SolverInterrupted(KeyboardInterrupt):
         super().__init__(f"interrupted (error bound {solution.error_bound:.3g})")
         self.solution = solution
 
-    def __reduce__(self) -> tuple[type["SolverInterrupted"], tuple["Solution"]]:
-        """Make copies by the constructor, as another process does that gets the error."""
-        return type(self), (self.solution,)
+    def __reduce__(self) -> tuple[type["SolverInterrupted"], tuple["Solution"], dict[str, Any]]:
+        """Make copies by the constructor, as another process does that gets the error; notes go along."""
+        return type(self), (self.solution,), vars(self)
 
 
 class ThreadUse(NamedTuple):

@@ -29,6 +29,8 @@ def beginning(start: ArrayLike | None, mdp: TabularMDP) -> Begin | None:
     rule = "must be values (floats) or actions (integers), one per state"
     require(given.dtype.kind != "b", "start", "truth values", rule)
     if given.dtype.kind in "iu":
+        shape = (mdp.n_states,)
+        require(given.shape == shape, "start", given.shape, f"{rule}: shape {list(shape)}")
         return _from_policy(as_actions(given, mdp, name="start"))
     values = as_values(start, mdp, name="start")
 

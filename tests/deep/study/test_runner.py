@@ -137,7 +137,7 @@ def children(pid):
     ],
 )
 def test_a_signal_saves_where_the_jobs_are_and_says_how_to_continue(study, number, to_all):
-    """To all processes it comes from systemd and from schedulers that end a control group."""
+    """`to_all`: as systemd sends it, and a scheduler that ends a control group: to the workers as well."""
     slowed(study)
     process = begin(study, "out", "--jobs", "2")
     wait_for(lambda: saved(study / "out", jobs=2))  # one that still imports has nothing to save

@@ -83,15 +83,15 @@ def test_a_large_policy_is_evaluated_by_iteration(monkeypatch):
     [
         ([0.0], r"`start` must have shape \[2\]"),
         ([0.0, np.nan], "`start` must be finite"),
-        ([0, 2], "`start` must take actions that exist; found 'action 2 in state 1'"),
-        ([0, 1], "`start` must take actions that exist; found 'action 1 in state 1'"),
-        ([0, -1], "`start` must take actions that exist; found 'action -1 in state 1'"),
-        (np.array([0, 2**63], np.uint64), f"actions that exist; found 'action {2**63} in state 1'"),
+        ([0, 2], "`start` must take actions that exist; found 2 in state 1"),
+        ([0, 1], "`start` must take actions that exist; found 1 in state 1"),
+        ([0, -1], "`start` must take actions that exist; found -1 in state 1"),
+        (np.array([0, 2**63], np.uint64), f"actions that exist; found {2**63} in state 1"),
         (
             [False, True],
             r"`start` must be values \(floats\) or actions .*, one per state; found 'truth values'",
         ),
-        ([0], r"`start` must be integers of shape \[2\]"),
+        ([0], r"`start` must be values \(floats\) or actions \(integers\), one per state: shape \[2\]"),
         ("values", "`start` must be an array of real numbers"),
     ],
 )

@@ -10,7 +10,7 @@ from verify.engine.registry import all_claims
 from verify.engine.runner import run_check
 from verify.engine.verdict import Verdict
 
-N_CLEAN, N_PERTURBED = 5, 30
+N_CLEAN, N_PERTURBED = 10, 30
 
 
 def checks_that_hold(claim):

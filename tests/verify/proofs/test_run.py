@@ -26,7 +26,7 @@ def is_rational(statement):
     return not names & {"exp", "log", "xlog"} and "ends" not in parts.split()
 
 
-@pytest.mark.parametrize("n_instances", [1, pytest.param(8, marks=pytest.mark.long)])
+@pytest.mark.parametrize("n_instances", [2, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("claim_id", sorted(all_jobs()))
 def test_every_job_certifies_and_every_certificate_rechecks(claim_id, n_instances, tmp_path, capsys):
     """The second checker agrees wherever the statement is about rational numbers."""

@@ -120,7 +120,7 @@ def test_a_worse_policy_gets_a_larger_delta_that_covers_its_loss():
             {"policy": np.array([0.0])},
             r"`policy` must be integers of shape \[1\]",
         ),
-        ({"policy": [2]}, "`policy` must take actions that exist; found 'action 2 in state 0'"),
+        ({"policy": [2]}, "`policy` must take actions that exist; found 2 in state 0"),
         (
             {"policy": [0, 0]},
             r"`policy` must be integers of shape \[1\]",
