@@ -32,6 +32,7 @@ def test_a_solver_s_error_keeps_its_solution(kind):
     again = sent(error)
     assert (type(again), str(again)) == (kind, str(error))
     assert again.solution.value.tobytes() == error.solution.value.tobytes()
+    assert again.__notes__ == error.__notes__  # its traceback there
 
 
 @pytest.mark.parametrize(
